@@ -56,7 +56,7 @@ _SMALLEST_NORMAL = 2.2250738585072014e-308
 _TWO_54 = 18014398509481984.0
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def float_bits(typing_context: Any, value: Any) -> Any:
     """Bit pattern of a float64 as uint64 (compiled code only)."""
 
@@ -66,7 +66,7 @@ def float_bits(typing_context: Any, value: Any) -> Any:
     return types.uint64(types.float64), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def bits_float(typing_context: Any, bits: Any) -> Any:
     """The float64 that has this uint64 bit pattern (compiled code only)."""
 
@@ -97,7 +97,9 @@ def _exp_times_power_of_two(r: float, biased_exponent: int) -> float:
     y = 1.0 + (r + r * r * p)
     first = biased_exponent >> _ONE_BIT
     second = biased_exponent - first
-    return y * bits_float(first << _EXPONENT_SHIFT) * bits_float(second << _EXPONENT_SHIFT)
+    half: float = bits_float(first << _EXPONENT_SHIFT)
+    other_half: float = bits_float(second << _EXPONENT_SHIFT)
+    return y * half * other_half
 
 
 @kernel_function

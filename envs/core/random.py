@@ -11,7 +11,7 @@ to advance, so a draw depends neither on actions nor on batch size, order or thr
 * ``index`` (0 .. 2**32 - 1): which member (bus, vehicle, proposal) of the process.
 
 All functions but `root_keys` are compiled into kernels and may also be called from Python. Whole
-arguments may be int64 or uint64: they are cast at entry, as numba makes a float64 of int64 + uint64.
+arguments may be int64 or uint64: they are cast at entry, as numba adds int64 and uint64 as float64.
 State blocks are int64: store a key with `as_int64`, read it back with `as_uint64`.
 """
 
@@ -229,7 +229,7 @@ def exponential(key: Any, stream: Any, step: Any, index: Any) -> float:
 
 
 @kernel_function
-def integer(key: Any, stream: Any, step: Any, index: Any, n: Any) -> int:
+def integer(key: Any, stream: Any, step: Any, index: Any, n: Any) -> np.int64:
     """A whole number 0 .. n - 1 (int64), 1 <= n <= 2**32; 0 for n < 1.
 
     The high word of the 64 x 32 bit product (Lemire 2019, without rejection): no value's
@@ -258,7 +258,7 @@ def _log_factorial(k: float) -> float:
 
 
 @kernel_function
-def poisson(key: Any, stream: Any, step: Any, index: Any, mean: float) -> int:
+def poisson(key: Any, stream: Any, step: Any, index: Any, mean: float) -> np.int64:
     """A Poisson count (int64); 0 where mean is not above 0; mean is cut at 1e15.
 
     Mean below 10: inversion by sequential search of one uniform (at most 100 terms, beyond which
