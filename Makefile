@@ -8,6 +8,7 @@ PYTEST_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 BENCH_INSTALLED := .venv/.installed-bench
+PRICES := .venv/ev2gym
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SCRIPTS := $(wildcard *.py benchmarks/*.py tools/*.py)
 
@@ -58,8 +59,10 @@ $(BENCH_INSTALLED): $(INSTALLED) requirements-bench.lock
 	$(PIP_INSTALL) --requirement requirements.lock --requirement requirements-bench.lock
 	touch $@
 
+# Of ev2gym only the price file is read, so its dependencies stay out.
 data: $(INSTALLED)  ## rebuild the committed data files from their sources
-	$(BIN)/python tools/build_energy_data.py
+	test -d $(PRICES) || $(PIP_INSTALL) --no-deps --target $(PRICES) ev2gym==2.0.0
+	PYTHONPATH=$(PRICES) $(BIN)/python tools/build_energy_data.py
 
 clean:  ## remove caches and build output (.venv and runs/ stay)
 	rm -rf .typing build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
