@@ -1,12 +1,12 @@
-"""A radial feeder as plain arrays: what the power flow, the scenarios and the pictures need of a grid.
+"""A radial feeder as plain arrays: what the power flow, the scenarios and the pictures need.
 
-Consumption is positive everywhere. Per-unit values stand on `s_base_kva` and on each bus's own `v_base_kv`.
-The buses are in breadth-first order from the slack bus, so one pass over the arrays backwards sums currents and
-one pass forwards gives voltages (Shirmohammadi et al. 1988, "A compensation-based power flow method for weakly
-meshed distribution and transmission networks"):
+Consumption is positive everywhere. Per-unit values stand on `s_base_kva` and on each bus's own
+`v_base_kv`. The buses are in breadth-first order from the slack bus, so one pass over the arrays
+backwards sums currents and one pass forwards gives voltages (Shirmohammadi et al. 1988, "A
+compensation-based power flow method for weakly meshed distribution and transmission networks"):
 
     I_k = conj(S_k / V_k) + (g_k + j b_k) V_k
-    J_k = I_k + sum over children c of J_c / tap_c        (current in branch parent[k] -> k, at the end of k)
+    J_k = I_k + sum over children c of J_c / tap_c    (current in branch parent[k] -> k, at k)
     V_k = V_parent / tap_k - (r_k + j x_k) J_k
 
 The active power lost is sum(r_k |J_k|^2) + sum(g_k |V_k|^2).
@@ -27,7 +27,7 @@ Names = tuple[str, ...]
 
 
 class FeederError(ValueError):
-    """A grid that cannot be operated as a radial feeder; the message names the table and the row at fault."""
+    """A grid that cannot be a radial feeder; the message names the table and the row at fault."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Feeder:
     ev_p_kw: FloatArray
 
     def __post_init__(self) -> None:
-        """Fix the array types, make them read-only and check what every user of a feeder relies on."""
+        """Fix the array types, make them read-only, check what every user of a feeder relies on."""
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in _DTYPES:
@@ -138,14 +138,39 @@ _DTYPES = {
 _KINDS = {
     "load": ("load_bus", "load_name", "load_p_kw", "load_q_kvar", "load_profile"),
     "pv": ("pv_bus", "pv_name", "pv_p_kw", "pv_s_kva", "pv_profile"),
-    "battery": ("battery_bus", "battery_name", "battery_e_kwh", "battery_p_kw", "battery_s_kva",
-                "battery_efficiency"),
+    "battery": (
+        "battery_bus",
+        "battery_name",
+        "battery_e_kwh",
+        "battery_p_kw",
+        "battery_s_kva",
+        "battery_efficiency",
+    ),
     "ev": ("ev_bus", "ev_name", "ev_p_kw"),
 }
-_BUS_FIELDS = ("parent", "r_pu", "x_pu", "tap", "shunt_g_pu", "shunt_b_pu", "i_max_pu",
-               "is_transformer", "v_base_kv", "bus_name", "bus_xy")
-_NON_NEGATIVE = ("load_p_kw", "pv_p_kw", "pv_s_kva", "battery_e_kwh", "battery_p_kw",
-                 "battery_s_kva", "ev_p_kw")
+_BUS_FIELDS = (
+    "parent",
+    "r_pu",
+    "x_pu",
+    "tap",
+    "shunt_g_pu",
+    "shunt_b_pu",
+    "i_max_pu",
+    "is_transformer",
+    "v_base_kv",
+    "bus_name",
+    "bus_xy",
+)
+_NON_NEGATIVE = (
+    "r_pu",
+    "load_p_kw",
+    "pv_p_kw",
+    "pv_s_kva",
+    "battery_e_kwh",
+    "battery_p_kw",
+    "battery_s_kva",
+    "ev_p_kw",
+)
 
 
 def _name_array(names: Names) -> NDArray[np.str_]:
@@ -158,50 +183,67 @@ def _check(feeder: Feeder) -> None:
     if n_bus < 2:
         raise FeederError(f"{where}: {n_bus} buses, expected the slack bus and at least one more")
     for field in _BUS_FIELDS:
-        if len(getattr(feeder, field)) != n_bus:
-            raise FeederError(f"{where}: {field} has {len(getattr(feeder, field))} rows, expected {n_bus}")
-    for kind, names in _KINDS.items():
-        rows = len(getattr(feeder, names[0]))
-        for field in names[1:]:
-            if len(getattr(feeder, field)) != rows:
-                raise FeederError(
-                    f"{where}: {field} has {len(getattr(feeder, field))} rows, expected {rows}")
-        bus = getattr(feeder, names[0])
-        if rows and (bus.min() < 0 or bus.max() >= n_bus):
-            raise FeederError(f"{where}: {names[0]} reaches {bus.max()}, expected 0 .. {n_bus - 1}")
-        labels = getattr(feeder, names[1])
-        if len(set(labels)) != rows:
-            twice = next(label for label in labels if labels.count(label) > 1)
-            raise FeederError(f"{where}: two rows of kind {kind} are named {twice!r}, expected unique names")
-    if feeder.parent[0] != -1 or np.any(feeder.parent[1:] < 0) or np.any(
-            feeder.parent[1:] >= np.arange(1, n_bus)):
-        raise FeederError(f"{where}: parent must be -1 at bus 0 and below the own index elsewhere")
+        _check_length(feeder, field, n_bus)
+    for kind, columns in _KINDS.items():
+        bus, names = getattr(feeder, columns[0]), getattr(feeder, columns[1])
+        for field in columns[1:]:
+            _check_length(feeder, field, len(bus))
+        if len(bus) and (bus.min() < 0 or bus.max() >= n_bus):
+            raise FeederError(
+                f"{where}: {columns[0]} spans {bus.min()} to {bus.max()}, expected 0 to {n_bus - 1}"
+            )
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise FeederError(
+                f"{where}: two rows of kind {kind} are named {twice[0]!r}, expected unique names"
+            )
+    inner = feeder.parent[1:]
+    if feeder.parent[0] != -1 or np.any(inner < 0) or np.any(inner >= np.arange(1, n_bus)):
+        raise FeederError(
+            f"{where}: parent must be -1 at bus 0 and below the bus's own index elsewhere"
+        )
     if feeder.bus_xy.shape != (n_bus, 2):
         raise FeederError(f"{where}: bus_xy has shape {feeder.bus_xy.shape}, expected ({n_bus}, 2)")
     for field in _DTYPES:
         values = getattr(feeder, field)
-        if np.any(np.isnan(values)) or (field != "i_max_pu" and not np.all(np.isfinite(values))):
+        finite = ~np.isnan(values) if field == "i_max_pu" else np.isfinite(values)
+        if not np.all(finite):
             raise FeederError(f"{where}: {field} holds a value that is not finite")
     for field in _NON_NEGATIVE:
         _check_rows(feeder, field, getattr(feeder, field) >= 0, "zero or more")
-    _check_rows(feeder, "battery_efficiency",
-                (feeder.battery_efficiency > 0) & (feeder.battery_efficiency <= 1), "above 0, at most 1")
-    _check_rows(feeder, "tap", feeder.tap > 0, "above zero")
-    _check_rows(feeder, "v_base_kv", feeder.v_base_kv > 0, "above zero")
-    _check_rows(feeder, "i_max_pu", feeder.i_max_pu > 0, "above zero")
-    _check_rows(feeder, "r_pu", feeder.r_pu >= 0, "zero or more")
-    for field in ("s_base_kva", "slack_voltage_pu"):
-        if not 0 < getattr(feeder, field) < np.inf:
-            raise FeederError(f"{where}: {field} is {getattr(feeder, field)}, expected a number above zero")
+    for field in ("tap", "v_base_kv", "i_max_pu"):
+        _check_rows(feeder, field, getattr(feeder, field) > 0, "above zero")
+    efficiency = feeder.battery_efficiency
+    _check_rows(
+        feeder, "battery_efficiency", (efficiency > 0) & (efficiency <= 1), "above 0 and at most 1"
+    )
+    for name in ("s_base_kva", "slack_voltage_pu"):
+        if not 0 < getattr(feeder, name) < np.inf:
+            raise FeederError(
+                f"{where}: {name} is {getattr(feeder, name)}, expected a number above zero"
+            )
+    if not 0 <= feeder.transformer_kva < np.inf:
+        raise FeederError(
+            f"{where}: transformer_kva is {feeder.transformer_kva}, expected zero or more"
+        )
+
+
+def _check_length(feeder: Feeder, field: str, expected: int) -> None:
+    rows = len(getattr(feeder, field))
+    if rows != expected:
+        raise FeederError(f"feeder {feeder.name!r}: {field} has {rows} rows, expected {expected}")
 
 
 def _check_rows(feeder: Feeder, field: str, good: BoolArray, expected: str) -> None:
-    if not np.all(good):
-        row = int(np.argmin(good))
-        names = next((getattr(feeder, kind[1]) for kind in _KINDS.values() if field in kind), feeder.bus_name)
-        raise FeederError(
-            f"feeder {feeder.name!r}: {field} of {names[row]!r} is {getattr(feeder, field)[row]}, "
-            f"expected {expected}")
+    if np.all(good):
+        return
+    row = int(np.argmin(good))
+    columns = next((columns for columns in _KINDS.values() if field in columns), None)
+    names = getattr(feeder, columns[1]) if columns else feeder.bus_name
+    raise FeederError(
+        f"feeder {feeder.name!r}: {field} of {names[row]!r} is {getattr(feeder, field)[row]}, "
+        f"expected {expected}"
+    )
 
 
 def tree_layout(parent: IntArray) -> FloatArray:

@@ -1,10 +1,11 @@
 """Turns a pandapower network into a `Feeder`.
 
-pandapower's own conversion to branch and bus matrices (`net._ppc["internal"]`) is used instead of reading the element
-tables, because it resolves switches, fused buses, open line ends, transformer equivalents, taps and shunts. Angle
-shifts of transformers are off: they turn every voltage behind the transformer alike and change nothing else.
+pandapower's own conversion to branch and bus matrices (`net._ppc["internal"]`) is used instead of
+reading the element tables, because it resolves switches, fused buses, open line ends, transformer
+equivalents, taps and shunts. Angle shifts of transformers are off: they turn every voltage behind
+the transformer alike and change nothing else.
 
-Whatever the equations of `Feeder` cannot express is refused with the table and the row that hold it.
+Whatever the equations of `Feeder` cannot express is refused by table and row.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import json
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .feeder import Feeder, FeederError, Names, tree_layout
+from .feeder import Feeder, FeederError, IntArray, Names, tree_layout
+from .pandapower_checks import check_elements, check_tables, row_label
 
 # Columns of pandapower's branch and bus matrices (pandapower.pypower.idx_brch, idx_bus).
 F_BUS, T_BUS, BR_R, BR_X, BR_B, TAP, SHIFT = 0, 1, 2, 3, 4, 8, 9
@@ -28,33 +31,13 @@ LV_LIMIT_KV = 1.0
 INVERTER_OVERSIZE = 1.2
 BATTERY_EFFICIENCY = 0.95  # each way, where the source states none
 
-# Tables with elements whose behaviour the equations of a feeder do not hold.
-UNSUPPORTED = {
-    "gen": "voltage-controlled generator", "xward": "extended ward", "ward": "ward equivalent",
-    "trafo3w": "three-winding transformer", "dcline": "DC line", "impedance": "impedance element",
-    "motor": "motor", "asymmetric_load": "asymmetric load", "asymmetric_sgen": "asymmetric generator",
-    "svc": "static var compensator", "tcsc": "series compensator", "ssc": "static compensator",
-    "vsc": "voltage source converter", "bus_dc": "DC bus", "line_dc": "DC line",
-}  # fmt: skip
-# (table, column, lowest value, "value itself allowed") of ratings and impedances.
-RATINGS = (
-    ("line", "length_km", 0.0, False), ("line", "r_ohm_per_km", 0.0, True), ("line", "x_ohm_per_km", 0.0, True),
-    ("line", "c_nf_per_km", 0.0, True), ("line", "parallel", 0.0, False), ("line", "max_i_ka", 0.0, False),
-    ("line", "df", 0.0, False), ("trafo", "sn_mva", 0.0, False), ("trafo", "vk_percent", 0.0, False),
-    ("trafo", "vkr_percent", 0.0, True), ("trafo", "pfe_kw", 0.0, True), ("trafo", "i0_percent", 0.0, True),
-    ("trafo", "parallel", 0.0, False), ("trafo", "df", 0.0, False), ("bus", "vn_kv", 0.0, False), ("load", "p_mw", 0.0, True),
-    ("sgen", "p_mw", 0.0, True), ("sgen", "sn_mva", 0.0, True), ("storage", "max_e_mwh", 0.0, False),
-    ("storage", "sn_mva", 0.0, False), ("ext_grid", "vm_pu", 0.0, False),
-)  # fmt: skip
-# Columns that may be empty; every other column of RATINGS must hold a number.
-OPTIONAL = {("line", "max_i_ka"), ("line", "df"), ("trafo", "df"), ("sgen", "sn_mva"), ("storage", "sn_mva")}
-
 
 def from_pandapower(net: Any, name: str) -> Feeder:
     """Convert a radial pandapower network.
 
-    Loads keep their nameplate point (`p_mw`, `q_mvar`, times `scaling`), `sgen` becomes photovoltaic plants, `storage`
-    becomes batteries. Chargers have no table in pandapower; the feeder has none.
+    Loads keep their nameplate point (`p_mw`, `q_mvar`, times `scaling`), `sgen` becomes
+    photovoltaic plants, `storage` becomes batteries. pandapower has no table of chargers, so the
+    feeder has none.
 
     Args:
         net: a pandapower network; it is not changed.
@@ -64,8 +47,9 @@ def from_pandapower(net: Any, name: str) -> Feeder:
         The feeder, without elements that are out of service.
 
     Raises:
-        FeederError: the network is meshed, has unsupplied buses, several external grids, an element that a radial
-            feeder cannot hold, or a rating out of range. The message names the table and the row.
+        FeederError: the network is meshed, has unsupplied buses or several external grids, an
+            element that a radial feeder cannot hold, or a rating out of range. The message names
+            the table and the row.
         ImportError: pandapower is not installed.
     """
     return convert(net, name)[0]
@@ -73,141 +57,124 @@ def from_pandapower(net: Any, name: str) -> Feeder:
 
 def convert(net: Any, name: str) -> tuple[Feeder, dict[int, int]]:
     """Like `from_pandapower`, with the map from pandapower's bus index to the feeder's."""
-    import pandapower
-
-    slack = _check_tables(net, name)
-    grid = copy.deepcopy(net)
-    for table in ("load", "sgen", "storage"):
-        grid[table]["in_service"] = False  # an unloaded grid converges, and its matrices are the same
-    try:
-        pandapower.runpp(grid, calculate_voltage_angles=False, init="flat", trafo_model="t")
-    except pandapower.LoadflowNotConverged as error:
-        raise FeederError(f"network {name!r}: pandapower finds no voltages even without load") from error
+    slack = check_tables(net, name)
+    grid = _matrices(net, name)
     internal = grid._ppc["internal"]
     branch, bus = np.real(internal["branch"]), np.real(internal["bus"])
-    lookup = grid._pd2ppc_lookups["bus"]
-    n_bus = len(bus)
-    supplied = {int(row): int(lookup[row]) for row in net.bus.index[net.bus.in_service] if 0 <= lookup[row] < n_bus}
-    for row in net.bus.index[net.bus.in_service]:
-        if int(row) not in supplied:
-            raise FeederError(f"network {name!r}: {_row(net, 'bus', row)} is not connected to the external grid")
-    if np.any(branch[:, SHIFT] != 0) or np.any(branch[:, [BR_R_ASYM, BR_X_ASYM]] != 0):
-        row = int(np.argmax(np.any(branch[:, [SHIFT, BR_R_ASYM, BR_X_ASYM]] != 0, axis=1)))
+    rows = _branch_rows(grid)
+    labels = [row_label(grid, table, row) for table, row in rows]
+    supplied = _supplied_buses(net, grid, len(bus), name)
+    odd = np.any(branch[:, [SHIFT, BR_R_ASYM, BR_X_ASYM]] != 0, axis=1)
+    if np.any(odd):
         raise FeederError(
-            f"network {name!r}: {_branch_names(grid)[row]} shifts phases or has unequal series halves; "
-            "expected a plain line or transformer")
+            f"network {name!r}: {labels[int(np.argmax(odd))]} shifts phases or has unequal series "
+            "halves; expected a plain line or transformer"
+        )
 
-    names = _bus_names(net, grid, supplied, branch)
-    order, parent_of, feeding = _breadth_first(branch, supplied[slack], n_bus, names, _branch_names(grid), name)
+    names = _bus_names(net, supplied, branch, labels, len(bus))
+    tree = _breadth_first(branch, supplied[slack], names, labels, name)
+    check_elements(net, name)  # after the loops: a transmission case is told about its mesh first
+    order = tree[0]
     base_kva = LV_BASE_KVA if np.median(bus[:, BASE_KV]) <= LV_LIMIT_KV else MV_BASE_KVA
+    electrical = _electrical(grid, tree, rows, base_kva)
+    xy = _coordinates(net, grid, supplied, branch, rows, len(bus))
     place = {old: new for new, old in enumerate(order)}
     bus_map = {row: place[old] for row, old in supplied.items()}
-    electrical = _electrical(grid, branch, bus, order, parent_of, feeding, place, base_kva,
-                             float(internal["baseMVA"]) * 1000.0)
-    parent = electrical["parent"]
-    xy = _coordinates(net, grid, supplied, branch, n_bus)
     feeder = Feeder(
         name=name,
         s_base_kva=base_kva,
         slack_voltage_pu=float(net.ext_grid.vm_pu[net.ext_grid.in_service].iloc[0]),
         bus_name=tuple(names[old] for old in order),
-        bus_xy=tree_layout(parent) if xy is None else xy[order],
+        bus_xy=tree_layout(electrical["parent"]) if xy is None else xy[order],
         **electrical,
         **_devices(net, bus_map),
-        ev_bus=np.zeros(0, np.int64), ev_name=(), ev_p_kw=np.zeros(0),
-    )  # fmt: skip
+        ev_bus=np.zeros(0, dtype=np.int64),
+        ev_name=(),
+        ev_p_kw=np.zeros(0),
+    )
     return feeder, bus_map
 
 
-def _row(net: Any, table: str, row: Any) -> str:
-    label = net[table].at[row, "name"] if "name" in net[table] else None
-    return f"{table} row {row}" + (f" ({label!r})" if isinstance(label, str) and label else "")
+def _matrices(net: Any, name: str) -> Any:
+    """A copy of the network in which pandapower has built its matrices."""
+    import pandapower
 
-
-def _check_tables(net: Any, name: str) -> int:
-    """Refuse what a feeder cannot hold; returns pandapower's index of the slack bus."""
-    where = f"network {name!r}"
-    for table, meaning in UNSUPPORTED.items():
-        if table in net and len(net[table]):
-            active = net[table].index[net[table]["in_service"].astype(bool)]
-            if len(active):
-                raise FeederError(f"{where}: {_row(net, table, active[0])} is a {meaning}, which a radial feeder "
-                                  "cannot hold")
-    external = net.ext_grid.index[net.ext_grid.in_service]
-    if len(external) != 1:
-        rows = ", ".join(_row(net, "ext_grid", row) for row in external) or "none"
-        raise FeederError(f"{where}: external grids in service: {rows}; expected exactly one")
-    for table, column, low, equal in RATINGS:
-        if column not in net[table]:
-            continue
-        values = net[table][column][net[table]["in_service"].astype(bool)]
-        for row, value in values.items():
-            if (table, column) in OPTIONAL and (value is None or value != value):
-                continue
-            if not (value >= low if equal else value > low) or value == np.inf:
-                raise FeederError(f"{where}: {column} of {_row(net, table, row)} is {value}, expected a number "
-                                  f"{'of at least' if equal else 'above'} {low:g}")
+    grid = copy.deepcopy(net)
     for table in ("load", "sgen", "storage"):
-        for row in net[table].index[net[table].in_service.astype(bool)]:
-            for column in ("p_mw", "q_mvar", "scaling"):
-                if not abs(float(net[table].at[row, column])) < np.inf:
-                    raise FeederError(f"{where}: {column} of {_row(net, table, row)} is "
-                                      f"{net[table].at[row, column]}, expected a number")
-    for column in [c for c in net.load if c.startswith(("const_z", "const_i"))]:
-        for row in net.load.index[net.load.in_service.astype(bool) & (net.load[column] != 0)]:
-            raise FeederError(f"{where}: {column} of {_row(net, 'load', row)} is {net.load.at[row, column]}, "
-                              "expected 0 (constant power)")
-    for row in net.line.index[net.line.in_service.astype(bool)]:
-        if net.line.at[row, "r_ohm_per_km"] == 0 and net.line.at[row, "x_ohm_per_km"] == 0:
-            raise FeederError(f"{where}: {_row(net, 'line', row)} has no impedance; use a bus-bus switch")
-    return int(net.ext_grid.at[external[0], "bus"])
+        grid[table]["in_service"] = False  # an unloaded grid converges, its matrices are the same
+    try:
+        pandapower.runpp(
+            grid, calculate_voltage_angles=False, init="flat", trafo_model="t", numba=False
+        )
+    except pandapower.LoadflowNotConverged as error:
+        raise FeederError(
+            f"network {name!r}: pandapower finds no voltages even without load; check the "
+            "impedances and taps"
+        ) from error
+    return grid
 
 
-def _branch_names(grid: Any) -> list[str]:
+def _supplied_buses(net: Any, grid: Any, n_bus: int, name: str) -> dict[int, int]:
+    """Internal bus of every bus in service, by pandapower's index."""
+    lookup = grid._pd2ppc_lookups["bus"]
+    in_service = net.bus.index[net.bus.in_service.astype(bool)]
+    for row in in_service:
+        if not 0 <= lookup[row] < n_bus:
+            raise FeederError(
+                f"network {name!r}: {row_label(net, 'bus', row)} is not connected to the external "
+                "grid; connect it or take it out of service"
+            )
+    return {int(row): int(lookup[row]) for row in in_service}
+
+
+def _branch_rows(grid: Any) -> list[tuple[str, int]]:
     """Table and row of every branch of the internal matrix, in its order."""
-    rows = _branch_rows(grid)
-    return [_row(grid, table, row) for table, row in rows]
-
-
-def _branch_rows(grid: Any) -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = [("switch", 0)] * len(grid._ppc["branch"])
+    rows: list[tuple[str, int]] = [("switch", 0)] * len(grid._ppc["branch"])
     for table, (start, end) in grid._pd2ppc_lookups["branch"].items():
-        if table == "switch":
-            closed = grid.switch.index[(grid.switch.et == "b") & grid.switch.closed & (grid.switch.z_ohm > 0)]
-            rows[start:end] = [(table, row) for row in closed]
-        else:
-            rows[start:end] = [(table, row) for row in grid[table].index]
+        index = grid[table].index
+        if table == "switch":  # closed bus-bus switches with an impedance of their own
+            switch = grid.switch
+            index = index[(switch.et == "b") & switch.closed.astype(bool) & (switch.z_ohm > 0)]
+        rows[start:end] = [(table, int(row)) for row in index]
     active = grid._ppc["internal"]["branch_is"]
     return [row for row, keep in zip(rows, active, strict=True) if keep]
 
 
-def _bus_names(net: Any, grid: Any, supplied: dict[int, int], branch: Any) -> list[str]:
+def _bus_names(
+    net: Any, supplied: dict[int, int], branch: NDArray[np.float64], labels: list[str], n_bus: int
+) -> list[str]:
     """One unique name for each internal bus: of fused buses, that of the lowest row."""
     first: dict[int, int] = {}
     for row in sorted(supplied):
         first.setdefault(supplied[row], row)
-    labels = _unique([net.bus.at[row, "name"] for row in first.values()], list(first.values()), "bus")
-    names = dict(zip(first, labels, strict=True))
-    n_bus = len(grid._ppc["internal"]["bus"])
-    for row, label in zip(branch, _branch_names(grid), strict=True):
-        for end in (int(row[F_BUS]), int(row[T_BUS])):
-            if end not in names:  # pandapower adds a bus at the open end of a line
-                names[end] = f"open end of {label}"
+    unique = unique_names(
+        [net.bus.at[row, "name"] for row in first.values()], [*first.values()], "bus"
+    )
+    names = dict(zip(first, unique, strict=True))
+    for values, label in zip(branch, labels, strict=True):
+        for end in (int(values[F_BUS]), int(values[T_BUS])):
+            # pandapower adds a bus at the open end of a line
+            names.setdefault(end, f"open end of {label}")
     return [names[index] for index in range(n_bus)]
 
 
-def _unique(labels: list[Any], rows: list[Any], kind: str) -> Names:
-    """Names of devices or buses: the source's where it is a text that stands once, else kind and row."""
-    texts = [label if isinstance(label, str) else "" for label in labels]
-    return tuple(text if text and texts.count(text) == 1 else f"{text or kind} {row}".strip()
-                 if text else f"{kind} {row}" for text, row in zip(texts, rows, strict=True))
+def unique_names(labels: list[Any], rows: list[int], kind: str) -> Names:
+    """Names of buses or devices: the source's where it is a text, with the row where it repeats."""
+    texts = [label if isinstance(label, str) and label else kind for label in labels]
+    return tuple(
+        text if text != kind and texts.count(text) == 1 else f"{text} {row}"
+        for text, row in zip(texts, rows, strict=True)
+    )
+
+
+Tree = tuple[list[int], dict[int, int], dict[int, int]]
 
 
 def _breadth_first(
-    branch: Any, slack: int, n_bus: int, names: list[str], labels: list[str], name: str
-) -> tuple[list[int], dict[int, int], dict[int, int]]:
-    """Order of the buses, parent of each and the branch that feeds it; refuses loops."""
-    neighbours: list[list[tuple[int, int]]] = [[] for _ in range(n_bus)]
+    branch: NDArray[np.float64], slack: int, names: list[str], labels: list[str], name: str
+) -> Tree:
+    """Order of the buses, parent of each, and the branch that feeds it; refuses loops."""
+    neighbours: list[list[tuple[int, int]]] = [[] for _ in names]
     for index, row in enumerate(branch):
         neighbours[int(row[F_BUS])].append((int(row[T_BUS]), index))
         neighbours[int(row[T_BUS])].append((int(row[F_BUS]), index))
@@ -220,8 +187,10 @@ def _breadth_first(
                 buses, branches = _loop(bus, other, index, parent, feeding)
                 raise FeederError(
                     f"network {name!r} is meshed; one loop: buses "
-                    f"{', '.join(repr(names[b]) for b in buses)}; closed by "
-                    f"{', '.join(labels[b] for b in branches)}. Expected a radial feeder: open one of them")
+                    f"{', '.join(repr(names[b]) for b in buses)}, closed by "
+                    f"{', '.join(labels[b] for b in branches)}; expected a radial feeder: open or "
+                    "take out of service one of these branches"
+                )
             parent[other], feeding[other] = bus, index
             order.append(other)
     return order, parent, feeding
@@ -230,7 +199,7 @@ def _breadth_first(
 def _loop(
     one: int, other: int, closing: int, parent: dict[int, int], feeding: dict[int, int]
 ) -> tuple[list[int], list[int]]:
-    """Buses and branches of the loop that the branch `closing` closes between two visited buses."""
+    """Buses and branches of the loop that `closing` closes between two visited buses."""
     path = [one]
     while parent[path[-1]] >= 0:
         path.append(parent[path[-1]])
@@ -243,50 +212,68 @@ def _loop(
 
 
 def _electrical(
-    grid: Any, branch: Any, bus: Any, order: list[int], parent_of: dict[int, int], feeding: dict[int, int],
-    place: dict[int, int], base_kva: float, source_kva: float,
+    grid: Any, tree: Tree, rows: list[tuple[str, int]], base_kva: float
 ) -> dict[str, Any]:
     """Impedances, taps, shunts and ratings in the feeder's order and on its base."""
+    order, parent_of, feeding = tree
+    internal = grid._ppc["internal"]
+    branch, bus = np.real(internal["branch"]), np.real(internal["bus"])[order]
+    place = {old: new for new, old in enumerate(order)}
+    parent: IntArray = np.array([-1] + [place[parent_of[old]] for old in order[1:]], dtype=np.int64)
+    source_mva = float(internal["baseMVA"])
+    to_base = base_kva / (1000.0 * source_mva)  # impedances grow with the base, admittances shrink
     n_bus = len(order)
-    parent = np.array([-1] + [place[parent_of[old]] for old in order[1:]], dtype=np.int64)
-    to_base = base_kva / source_kva  # impedances grow with the base, admittances shrink
     r_pu, x_pu, tap = np.zeros(n_bus), np.zeros(n_bus), np.ones(n_bus)
     i_max, is_transformer = np.full(n_bus, np.inf), np.zeros(n_bus, dtype=np.bool_)
-    shunt = (bus[order, GS] + 1j * bus[order, BS]) / source_kva * 1000.0
-    rows = _branch_rows(grid)
+    shunt = (bus[:, GS] + 1j * bus[:, BS]) / source_mva
     transformer_kva = 0.0
     for new in range(1, n_bus):
-        index = feeding[order[new]]
-        values = branch[index]
+        values = branch[feeding[order[new]]]
         ratio = values[TAP] if values[TAP] != 0 else 1.0
-        half_from = (values[BR_G] + 1j * values[BR_B]) / 2 / ratio**2
-        half_to = (values[BR_G] + values[BR_G_ASYM] + 1j * (values[BR_B] + values[BR_B_ASYM])) / 2
+        near = (values[BR_G] + 1j * values[BR_B]) / 2.0 / ratio**2
+        far = values[BR_G] + values[BR_G_ASYM] + 1j * (values[BR_B] + values[BR_B_ASYM])
+        far = far / 2.0
         forward = int(values[T_BUS]) == order[new]
-        # Seen from the "to" end, V_t = V_f / ratio - z J. A branch that points at the slack bus is turned:
-        # V_f = ratio V_t - ratio^2 z J.
+        # The matrix says V_t = V_f / ratio - z J at the "to" end. A branch that points towards
+        # the slack bus is turned: V_f = ratio V_t - ratio^2 z J.
         tap[new] = ratio if forward else 1.0 / ratio
         scale = to_base if forward else to_base * ratio**2
         r_pu[new], x_pu[new] = values[BR_R] * scale, values[BR_X] * scale
-        shunt[new] += half_to if forward else half_from
-        shunt[parent[new]] += half_from if forward else half_to
-        table, row = rows[index]
-        v_base_kv = bus[order[new], BASE_KV]
-        if table == "trafo":
-            element = grid.trafo.loc[row]
-            kva = 1000.0 * element.sn_mva * element.parallel
-            child_kv = element.vn_lv_kv if forward else element.vn_hv_kv
-            i_max[new] = kva * _number(element, "df", 1.0) / base_kva * v_base_kv / child_kv
-            is_transformer[new] = True
-            transformer_kva += kva if parent[new] == 0 else 0.0
-        elif table == "line":
-            element = grid.line.loc[row]
-            kilo_ampere = _number(element, "max_i_ka", np.inf) * _number(element, "df", 1.0) * element.parallel
-            i_max[new] = kilo_ampere * np.sqrt(3.0) * v_base_kv * 1000.0 / base_kva
+        shunt[new] += far if forward else near
+        shunt[parent[new]] += near if forward else far
+        table, row = rows[feeding[order[new]]]
+        is_transformer[new] = table == "trafo"
+        i_max[new], kva = _rating(grid, table, row, bus[new, BASE_KV], forward, base_kva)
+        transformer_kva += kva if parent[new] == 0 else 0.0
     return {
-        "parent": parent, "r_pu": r_pu, "x_pu": x_pu, "tap": tap, "i_max_pu": i_max, "is_transformer": is_transformer,
-        "shunt_g_pu": shunt.real / to_base, "shunt_b_pu": shunt.imag / to_base, "v_base_kv": bus[order, BASE_KV],
-        "transformer_kva": float(transformer_kva),
-    }  # fmt: skip
+        "parent": parent,
+        "r_pu": r_pu,
+        "x_pu": x_pu,
+        "tap": tap,
+        "shunt_g_pu": shunt.real / to_base,
+        "shunt_b_pu": shunt.imag / to_base,
+        "i_max_pu": i_max,
+        "is_transformer": is_transformer,
+        "v_base_kv": bus[:, BASE_KV],
+        "transformer_kva": transformer_kva,
+    }
+
+
+def _rating(
+    grid: Any, table: str, row: int, v_base_kv: float, forward: bool, base_kva: float
+) -> tuple[float, float]:
+    """Current limit of a branch in per unit at its far bus, and its nameplate if a transformer."""
+    if table == "trafo":
+        element = grid.trafo.loc[row]
+        kva = 1000.0 * float(element.sn_mva) * float(element.parallel)
+        winding_kv = float(element.vn_lv_kv if forward else element.vn_hv_kv)
+        return kva * _number(element, "df", 1.0) / base_kva * v_base_kv / winding_kv, kva
+    if table == "line":
+        element = grid.line.loc[row]
+        kilo_ampere = _number(element, "max_i_ka", np.inf) * _number(element, "df", 1.0)
+        ampere_base_kva = np.sqrt(3.0) * v_base_kv * 1000.0  # power of one kA at the base voltage
+        return float(kilo_ampere * float(element.parallel) * ampere_base_kva / base_kva), 0.0
+    return np.inf, 0.0
 
 
 def _number(element: Any, column: str, default: float) -> float:
@@ -294,25 +281,30 @@ def _number(element: Any, column: str, default: float) -> float:
     return default if value is None or value != value else float(value)
 
 
-def _coordinates(net: Any, grid: Any, supplied: dict[int, int], branch: Any, n_bus: int) -> Any:
-    """(n_bus, 2) coordinates from the bus table, None unless every real bus has them."""
+def _coordinates(
+    net: Any,
+    grid: Any,
+    supplied: dict[int, int],
+    branch: NDArray[np.float64],
+    rows: list[tuple[str, int]],
+    n_bus: int,
+) -> NDArray[np.float64] | None:
+    """(n_bus, 2) coordinates of the internal buses, None unless every real bus has them."""
     xy = np.full((n_bus, 2), np.nan)
     if "geo" not in net.bus:
         return None
     for row in sorted(supplied, reverse=True):  # of fused buses the lowest row stays
-        text = net.bus.at[row, "geo"]
-        if not isinstance(text, str):
-            return None
         try:
-            xy[supplied[row]] = [float(value) for value in json.loads(text)["coordinates"][:2]]
-        except (ValueError, KeyError, TypeError):
+            point = json.loads(net.bus.at[row, "geo"])["coordinates"]
+            xy[supplied[row]] = float(point[0]), float(point[1])
+        except (ValueError, KeyError, TypeError, IndexError):
             return None
-    for values, (table, row) in zip(branch, _branch_rows(grid), strict=True):
+    for values, (_, row) in zip(branch, rows, strict=True):
         for end in (int(values[F_BUS]), int(values[T_BUS])):
-            if np.isnan(xy[end, 0]) and table == "line":  # the open end of a line: draw it half way
-                ends = [supplied[int(grid.line.at[row, side])] for side in ("from_bus", "to_bus")]
-                xy[end] = (xy[ends[0]] + xy[ends[1]]) / 2
-    return xy
+            if np.isnan(xy[end, 0]):  # the open end of a line is drawn half way
+                sides = [int(grid.line.at[row, side]) for side in ("from_bus", "to_bus")]
+                xy[end] = (xy[supplied[sides[0]]] + xy[supplied[sides[1]]]) / 2.0
+    return xy if np.all(np.isfinite(xy)) else None
 
 
 def _devices(net: Any, bus_map: dict[int, int]) -> dict[str, Any]:
@@ -322,14 +314,16 @@ def _devices(net: Any, bus_map: dict[int, int]) -> dict[str, Any]:
         frame = net[table]
         return frame[frame.in_service.astype(bool) & frame.bus.isin(list(bus_map))]
 
-    def column(frame: Any, name: str, default: float) -> Any:
+    def column(frame: Any, name: str, default: float) -> NDArray[np.float64]:
         values = frame[name].to_numpy(dtype=float) if name in frame else np.full(len(frame), np.nan)
         return np.where(np.isnan(values), default, values)
 
     def common(frame: Any, kind: str) -> dict[str, Any]:
-        labels = list(frame["name"]) if "name" in frame else [None] * len(frame)
-        return {f"{kind}_bus": np.array([bus_map[int(bus)] for bus in frame.bus], dtype=np.int64),
-                f"{kind}_name": _unique(labels, list(frame.index), kind)}
+        index = [int(row) for row in frame.index]
+        return {
+            f"{kind}_bus": np.array([bus_map[int(bus)] for bus in frame.bus], dtype=np.int64),
+            f"{kind}_name": unique_names(list(frame["name"]), index, kind),
+        }
 
     def profile(frame: Any) -> Names:
         labels = list(frame["profile"]) if "profile" in frame else [""] * len(frame)
@@ -338,7 +332,8 @@ def _devices(net: Any, bus_map: dict[int, int]) -> dict[str, Any]:
     load, sgen, storage = rows("load"), rows("sgen"), rows("storage")
     pv_kw = column(sgen, "p_mw", 0.0) * column(sgen, "scaling", 1.0) * 1000.0
     pv_kva = column(sgen, "sn_mva", 0.0) * 1000.0
-    limit = np.maximum(np.abs(column(storage, "max_p_mw", 0.0)), np.abs(column(storage, "min_p_mw", 0.0)))
+    low, high = column(storage, "min_p_mw", 0.0), column(storage, "max_p_mw", 0.0)
+    limit = np.maximum(np.abs(low), np.abs(high))  # SimBench states -P .. 0
     battery_kw = np.where(limit > 0, limit, column(storage, "sn_mva", 0.0)) * 1000.0
     efficiency = column(storage, "efficiency_percent", BATTERY_EFFICIENCY)
     return {
@@ -346,13 +341,15 @@ def _devices(net: Any, bus_map: dict[int, int]) -> dict[str, Any]:
         "load_p_kw": column(load, "p_mw", 0.0) * column(load, "scaling", 1.0) * 1000.0,
         "load_q_kvar": column(load, "q_mvar", 0.0) * column(load, "scaling", 1.0) * 1000.0,
         "load_profile": profile(load),
-        **common(sgen, "pv"), "pv_p_kw": pv_kw, "pv_profile": profile(sgen),
-        # A nameplate equal to the active power is SimBench's way to state none.
+        **common(sgen, "pv"),
+        "pv_p_kw": pv_kw,
+        # An apparent power equal to the active power is SimBench's way to state none.
         "pv_s_kva": np.where(pv_kva > pv_kw, pv_kva, INVERTER_OVERSIZE * pv_kw),
+        "pv_profile": profile(sgen),
         **common(storage, "battery"),
         "battery_e_kwh": column(storage, "max_e_mwh", 0.0) * 1000.0,
         "battery_p_kw": battery_kw,
         "battery_s_kva": np.maximum(column(storage, "sn_mva", 0.0) * 1000.0, battery_kw),
-        # SimBench writes 0.95 in a column named percent.
+        # SimBench writes 0.95 in the column named percent.
         "battery_efficiency": np.where(efficiency > 1.0, efficiency / 100.0, efficiency),
-    }  # fmt: skip
+    }

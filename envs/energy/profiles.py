@@ -1,14 +1,15 @@
 """The world as data: loads, sunshine and prices of every quarter-hour that a scenario can draw.
 
-A world day joins a day of prices, a day of load profiles and a day of photovoltaic profiles. The days are grouped in
-blocks of seven, and a block belongs to one split for good, in every year and for loads, sunshine and prices alike:
-nothing seen in training returns in validation or test.
+A world day joins a day of prices, a day of load profiles and a day of photovoltaic profiles. Days
+are grouped in blocks of seven, and a block belongs to one split for good, in every year and for
+loads, sunshine and prices alike: nothing seen in training returns in validation or test.
 
-Only + - * / are used, and sums run in a written order, so the arrays are bit-equal on every processor.
+Only + - * / are used and sums run in a written order: the arrays are bit-equal on every processor.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -31,15 +32,16 @@ MONTH_BLOCKS = 4  # photovoltaic days are exchanged within four blocks, so the s
 MIDDAY_HOURS = (11, 12, 13, 14)
 PROFILE_YEAR = np.datetime64("2016-01-01")  # SimBench's profile year; its first day is a Friday
 PRICE_YEARS = tuple(range(2015, 2025))
+FEEDERS = ("cigre_mv", "ieee33", "lv_rural", "lv_semiurban")
 
 
 @dataclass(frozen=True)
 class Series:
     """A calendar of world days with 96 quarter-hours each.
 
-    Row `day * 96 + quarter` of the profile tables is the quarter-hour that begins `quarter * 15` minutes after local
-    midnight of profile day `day`. World day d takes its loads from profile day `load_day[d]`, its sunshine from
-    `pv_day[d]` and its prices from row d of `price_eur_per_mwh`.
+    Row `day * 96 + quarter` of the profile tables is the quarter-hour that begins `quarter * 15`
+    minutes after local midnight of profile day `day`. World day d takes its loads from profile day
+    `load_day[d]`, its sunshine from `pv_day[d]` and its prices from row d of `price_eur_per_mwh`.
     """
 
     load_kw: FloatArray  # (rows, n_load)
@@ -61,7 +63,7 @@ class Series:
         return len(self.date)
 
     def starts(self, split: int, days: int) -> IntArray:
-        """First days of all runs of `days` days that stay inside one split, one year and whole calendar days.
+        """First days of all runs of `days` days that stay inside one split and one year.
 
         Args:
             split: 0 train, 1 validation, 2 test.
@@ -79,7 +81,7 @@ class Series:
 
 
 def split_of_block(block: IntArray) -> IntArray:
-    """The split of each block of seven days: blocks 0 and 2 of every four train, 1 validates, 3 tests."""
+    """Split of each block of seven days: of every four, 0 and 2 train, 1 validates, 3 tests."""
     return np.array(SPLIT_CYCLE, dtype=np.int64)[np.asarray(block) % len(SPLIT_CYCLE)]
 
 
@@ -91,13 +93,10 @@ def load_feeder(name: str) -> Feeder:
     """
     with resources.as_file(resources.files(__package__) / "data" / f"{name}.npz") as path:
         if not path.exists():
-            raise FileNotFoundError(f"no feeder named {name!r}; the package ships {', '.join(feeder_names())}")
+            raise FileNotFoundError(
+                f"no feeder is named {name!r}; the package ships {', '.join(FEEDERS)}"
+            )
         return Feeder.from_npz(path)
-
-
-def feeder_names() -> tuple[str, ...]:
-    """Names of the shipped feeders."""
-    return ("cigre_mv", "ieee33", "lv_rural", "lv_semiurban")
 
 
 def load_profiles(names: Sequence[str]) -> dict[str, FloatArray]:
@@ -115,7 +114,7 @@ def load_profiles(names: Sequence[str]) -> dict[str, FloatArray]:
     found = {}
     for name in names:
         if name not in rows:
-            raise KeyError(f"no shipped profile is named {name!r}; there are {', '.join(sorted(rows))}")
+            raise KeyError(f"no profile is named {name!r}; shipped: {', '.join(sorted(rows))}")
         row = rows[name]
         found[name] = low[row] + step[row] * codes[row].astype(np.float64)
     return found
@@ -128,7 +127,9 @@ def load_prices(year: int) -> FloatArray:
         ValueError: the year is not shipped.
     """
     if year not in PRICE_YEARS:
-        raise ValueError(f"price year {year!r} is not shipped; expected {PRICE_YEARS[0]} to {PRICE_YEARS[-1]}")
+        raise ValueError(
+            f"price year {year!r} is not shipped; expected {PRICE_YEARS[0]} to {PRICE_YEARS[-1]}"
+        )
     with _open("prices_nl.npz") as archive:
         return np.asarray(archive[f"year_{year}"], dtype=np.float64)
 
@@ -136,15 +137,16 @@ def load_prices(year: int) -> FloatArray:
 def build_series(feeder: Feeder, price_years: Sequence[int], *, rematch_pv: bool = True) -> Series:
     """Join SimBench's profile year with the prices of one or more years.
 
-    The load day of a price day lies in the same block of seven days of 2016 and has the same weekday. The sunshine of
-    2016 knows nothing of other years' prices; with `rematch_pv` the photovoltaic days of four blocks are handed out
-    anew within each split: the day with the lowest mean price from 11 to 15 h gets the day with the highest yield, and
-    so on. Each photovoltaic day is used once per price year.
+    The load day of a price day lies in the same block of seven days of 2016 and has the same
+    weekday. The sunshine of 2016 knows nothing of other years' prices; with `rematch_pv` the
+    photovoltaic days of four blocks are handed out anew within each split: the day with the lowest
+    mean price from 11 to 15 h gets the day with the highest yield, and so on. Each photovoltaic day
+    is used once per price year.
 
     Args:
         feeder: names the profiles and the nameplate powers.
         price_years: years from 2015 to 2024, in the order wanted.
-        rematch_pv: hand out photovoltaic days by price rank; otherwise the photovoltaic day is the load day.
+        rematch_pv: hand out photovoltaic days by price rank; otherwise they are the load days.
 
     Returns:
         52 blocks of seven days for each price year.
@@ -154,36 +156,40 @@ def build_series(feeder: Feeder, price_years: Sequence[int], *, rematch_pv: bool
         KeyError: the feeder names a profile that is not shipped.
     """
     if not price_years or len(set(price_years)) != len(price_years):
-        raise ValueError(f"price_years is {list(price_years)!r}, expected one or more different years")
+        raise ValueError(
+            f"price_years is {list(price_years)!r}, expected one or more different years"
+        )
     p_names = [f"{profile}_pload" for profile in feeder.load_profile]
     q_names = [f"{profile}_qload" for profile in feeder.load_profile]
     profiles = load_profiles([*dict.fromkeys([*p_names, *q_names, *feeder.pv_profile])])
     load_kw = _table([profiles[name] for name in p_names], feeder.load_p_kw)
     load_kvar = _table([profiles[name] for name in q_names], feeder.load_q_kvar)
-    pv_pu = np.maximum(_table([profiles[name] for name in feeder.pv_profile], np.ones(len(feeder.pv_p_kw))), 0.0)
+    pv_pu = _table([profiles[name] for name in feeder.pv_profile], np.ones(len(feeder.pv_p_kw)))
+    pv_pu = np.maximum(pv_pu, 0.0)
 
     day_of_year = np.arange(YEAR_BLOCKS * BLOCK_DAYS)
     week = day_of_year // BLOCK_DAYS
     split = split_of_block(week)
     pv_yield = daily_yield(pv_pu, feeder.pv_p_kw)
     first_weekday = weekday_of(PROFILE_YEAR)
-    columns: dict[str, list[NDArray[np.generic]]] = {"date": [], "price": [], "load_day": [], "pv_day": []}
+    dates, prices, load_days, pv_days = [], [], [], []
     for year in price_years:
         date = np.datetime64(f"{year}-01-01") + day_of_year
         price = load_prices(year)[: len(day_of_year)]
         load_day = week * BLOCK_DAYS + (weekday_of(date) - first_weekday) % BLOCK_DAYS
-        pv_day = rematch(price, pv_yield, week, split) if rematch_pv else load_day
-        for name, values in (("date", date), ("price", price), ("load_day", load_day), ("pv_day", pv_day)):
-            columns[name].append(values)
+        dates.append(date)
+        prices.append(price)
+        load_days.append(load_day)
+        pv_days.append(rematch(price, pv_yield, week, split) if rematch_pv else load_day)
     years, days = len(price_years), len(day_of_year)
-    date = np.concatenate(columns["date"])
+    date = np.concatenate(dates)
     return Series(
         load_kw=load_kw,
         load_kvar=load_kvar,
         pv_pu=pv_pu,
-        load_day=np.concatenate(columns["load_day"]).astype(np.int64),
-        pv_day=np.concatenate(columns["pv_day"]).astype(np.int64),
-        price_eur_per_mwh=np.concatenate(columns["price"]).astype(np.float64),
+        load_day=np.concatenate(load_days),
+        pv_day=np.concatenate(pv_days),
+        price_eur_per_mwh=np.concatenate(prices),
         date=date,
         weekday=weekday_of(date),
         day_of_year=np.tile(day_of_year, years),
@@ -194,7 +200,9 @@ def build_series(feeder: Feeder, price_years: Sequence[int], *, rematch_pv: bool
 
 
 def rematch(price: FloatArray, pv_yield: FloatArray, week: IntArray, split: IntArray) -> IntArray:
-    """Photovoltaic day of each price day by rank within (four blocks, split); equal values keep their order.
+    """Photovoltaic day of each price day, by rank within four blocks and one split.
+
+    Days of equal price or yield keep their order.
 
     Args:
         price: (n_days, 24) EUR/MWh of one year.
@@ -245,4 +253,5 @@ def _table(profiles: list[FloatArray], scale: FloatArray) -> FloatArray:
 
 
 def _open(name: str) -> np.lib.npyio.NpzFile:
-    return np.load(resources.files(__package__).joinpath("data", name).open("rb"), allow_pickle=False)
+    path = resources.files(__package__).joinpath("data", name)
+    return np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
