@@ -1,0 +1,238 @@
+"""Checkpoints: the complete state of a training run in one file that a crash cannot spoil.
+
+One safetensors file holds every array (weights, Adam, `_last_obs`, random states, simulator
+snapshot); its metadata holds one JSON document with counters and scalars. Nothing is pickled, so
+a checkpoint from a stranger can be read. A file is written under a temporary name, flushed to the
+disk and renamed: a reader sees the old checkpoint or the new one, never half of one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import tempfile
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+FORMAT = 1
+Arrays = dict[str, NDArray[Any]]
+
+
+class CheckpointError(ValueError):
+    """A file that is not what it should be: says which, what came and what was expected."""
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write ``content`` to ``path``: after a crash the file is the old one or the new one."""
+    data = content.encode() if isinstance(content, str) else content
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], document: Any) -> None:
+    """One safetensors file of ``arrays``, with ``document`` as JSON in its metadata."""
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    metadata = {"format": str(FORMAT), "document": json.dumps(document, allow_nan=True)}
+    write_atomically(path, safetensors.numpy.save(contiguous, metadata=metadata))
+
+
+def read_tensors(path: Path) -> tuple[Arrays, Any]:
+    """Arrays and JSON document of a file of `write_tensors`.
+
+    Raises `CheckpointError` if the file is missing, is not safetensors, or has another format.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path}: not a safetensors file ({error}); only safetensors is read, never pickle"
+        ) from error
+    if metadata.get("format") != str(FORMAT) or "document" not in metadata:
+        raise CheckpointError(
+            f"{path}: format {metadata.get('format')!r} in the metadata, expected {str(FORMAT)!r}"
+        )
+    try:
+        return arrays, json.loads(metadata["document"])
+    except ValueError as error:
+        raise CheckpointError(f"{path}: its JSON document is damaged ({error})") from error
+
+
+def random_states() -> tuple[Arrays, dict[str, Any]]:
+    """The global random states of Python, NumPy and torch, which SB3's sampling draws from."""
+    version, internal, gauss_next = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002
+    arrays: Arrays = {
+        "random/python": np.array(internal, dtype=np.uint64),
+        "random/numpy": np.asarray(keys, dtype=np.uint32),
+        "random/torch": torch.get_rng_state().numpy().copy(),
+    }
+    scalars = {
+        "python": {"version": version, "gauss_next": gauss_next},
+        "numpy": {
+            "name": str(name),
+            "position": int(position),
+            "has_gauss": int(has_gauss),
+            "cached_gaussian": float(cached),
+        },
+    }
+    return arrays, scalars
+
+
+def set_random_states(arrays: Mapping[str, NDArray[Any]], scalars: Mapping[str, Any]) -> None:
+    """Put back what `random_states` returned."""
+    python = scalars["python"]
+    internal = tuple(int(word) for word in arrays["random/python"])
+    random.setstate((python["version"], internal, python["gauss_next"]))
+    legacy = scalars["numpy"]
+    np.random.set_state(  # noqa: NPY002
+        (
+            legacy["name"],
+            arrays["random/numpy"],
+            legacy["position"],
+            legacy["has_gauss"],
+            legacy["cached_gaussian"],
+        )
+    )
+    torch.set_rng_state(torch.from_numpy(arrays["random/torch"].copy()))
+
+
+def learner_state(model: OnPolicyAlgorithm) -> tuple[Arrays, dict[str, Any]]:
+    """Everything of an SB3 learner that its next rollout depends on.
+
+    Valid between two rollouts only (the rollout buffer is empty then).
+    """
+    arrays: Arrays = {}
+    for name, tensor in model.policy.state_dict().items():
+        arrays[f"policy/{name}"] = tensor.detach().cpu().numpy().copy()
+    optimizer = model.policy.optimizer.state_dict()
+    for index, slots in optimizer["state"].items():
+        for slot, value in slots.items():
+            arrays[f"adam/{index}/{slot}"] = torch.as_tensor(value).cpu().numpy().copy()
+    groups = [
+        {key: value for key, value in group.items() if key != "params"}
+        for group in optimizer["param_groups"]
+    ]
+    arrays["last_obs"] = np.array(model._last_obs)
+    arrays["last_episode_starts"] = np.array(model._last_episode_starts, dtype=bool)
+    random_arrays, random_scalars = random_states()
+    arrays.update(random_arrays)
+    assert model.ep_info_buffer is not None
+    log = model.logger
+    scalars = {
+        "num_timesteps": int(model.num_timesteps),
+        "total_timesteps": int(model._total_timesteps),
+        "n_updates": int(getattr(model, "_n_updates", 0)),
+        "progress_remaining": float(model._current_progress_remaining),
+        "adam_groups": groups,
+        "random": random_scalars,
+        "episodes": [
+            {key: float(value) for key, value in entry.items()} for entry in model.ep_info_buffer
+        ],
+        # Values that the last update recorded and the next dump will write.
+        "pending_log": [
+            [key, value if isinstance(value, int) else float(value), log.name_to_excluded[key]]
+            for key, value in log.name_to_value.items()
+        ],
+    }
+    return arrays, scalars
+
+
+def restore_learner(
+    model: OnPolicyAlgorithm, arrays: Mapping[str, NDArray[Any]], scalars: Mapping[str, Any]
+) -> None:
+    """Put a state of `learner_state` into a freshly constructed learner of the same settings.
+
+    Raises `CheckpointError` naming the tensor when names, shapes or types differ.
+    """
+    _restore_policy(model, arrays)
+    _restore_adam(model, arrays, scalars["adam_groups"])
+    observations = arrays["last_obs"]
+    expected = (model.n_envs, *(model.observation_space.shape or ()))
+    if observations.shape != expected:
+        raise CheckpointError(
+            f"checkpoint: last_obs has shape {observations.shape}, the environment gives {expected}"
+        )
+    # torch's allocator aligns to 64 bytes: matrix products may round differently otherwise.
+    model._last_obs = torch.tensor(observations).numpy()
+    model._last_episode_starts = arrays["last_episode_starts"].copy()
+    model.num_timesteps = scalars["num_timesteps"]
+    model._n_updates = scalars["n_updates"]
+    model._current_progress_remaining = scalars["progress_remaining"]
+    model.ep_info_buffer = deque(scalars["episodes"], maxlen=model._stats_window_size)
+    model.ep_success_buffer = deque(maxlen=model._stats_window_size)
+    for key, value, excluded in scalars["pending_log"]:
+        model.logger.record(key, value, exclude=excluded)
+    set_random_states(arrays, scalars["random"])
+
+
+def _restore_policy(model: OnPolicyAlgorithm, arrays: Mapping[str, NDArray[Any]]) -> None:
+    saved = _under(arrays, "policy/")
+    own = model.policy.state_dict()
+    if set(saved) != set(own):
+        raise CheckpointError(
+            f"checkpoint: the policy's tensors are {sorted(saved)}, expected {sorted(own)}"
+        )
+    for name, tensor in own.items():
+        if tuple(tensor.shape) != saved[name].shape:
+            raise CheckpointError(
+                f"checkpoint: tensor {name!r} has shape {saved[name].shape}, "
+                f"expected {tuple(tensor.shape)}"
+            )
+    model.policy.load_state_dict({name: torch.tensor(value) for name, value in saved.items()})
+
+
+def _restore_adam(
+    model: OnPolicyAlgorithm, arrays: Mapping[str, NDArray[Any]], groups: list[dict[str, Any]]
+) -> None:
+    optimizer = model.policy.optimizer
+    template = optimizer.state_dict()
+    if len(groups) != len(template["param_groups"]):
+        raise CheckpointError(
+            f"checkpoint: {len(groups)} optimiser groups, expected {len(template['param_groups'])}"
+        )
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in _under(arrays, "adam/").items():
+        index, slot = key.split("/")
+        state.setdefault(int(index), {})[slot] = torch.tensor(value)
+    merged = [
+        {**own, **saved, "params": own["params"]}
+        for own, saved in zip(template["param_groups"], groups, strict=True)
+    ]
+    for group, own in zip(merged, template["param_groups"], strict=True):
+        group["betas"] = tuple(group["betas"])
+        unknown = set(group) - set(own)
+        if unknown:
+            raise CheckpointError(f"checkpoint: unknown optimiser settings {sorted(unknown)}")
+    optimizer.load_state_dict({"state": state, "param_groups": merged})
+
+
+def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
+    return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}

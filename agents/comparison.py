@@ -1,0 +1,122 @@
+"""Targets by name, played on the same episodes and scored against the same rule and bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from . import report
+from .evaluation import EpisodeSet, MakeSimulator, Outcome, Referee
+from .export.onnx_policy import OnnxPolicy
+from .policy import TorchPolicy, load_policy
+from .runs import RunDirectory
+from .scoring import Result, results
+
+ALL, BOUND = "all", "bound"
+VALIDATION = "validation"
+
+
+class TargetError(ValueError):
+    """A target that is neither a run, nor an ONNX file, nor a controller."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What everybody did on one set of episodes."""
+
+    episodes: EpisodeSet
+    scenario: str
+    scenario_hash: str
+    rule: str
+    results: list[Result]
+    outcomes: dict[str, Outcome]
+
+    def title(self) -> str:
+        """What was compared, in a line."""
+        chain = self.episodes.chain_days
+        length = "" if chain is None else f" of {chain} days, state carried over"
+        date = "" if self.episodes.date is None else f", starting {self.episodes.date}"
+        return (
+            f"{self.scenario}: {self.episodes.episodes} episodes of the {self.episodes.split} "
+            f"split{length}{date}; score 0 is {self.rule}"
+        )
+
+    def table(self) -> Table:
+        """For a terminal."""
+        return report.table(self.results, self.title())
+
+    def document(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return report.document(
+            self.results,
+            self.scenario,
+            self.scenario_hash,
+            self.episodes.split,
+            self.episodes.episodes,
+            self.rule,
+        )
+
+
+def load_target(target: str) -> TorchPolicy | OnnxPolicy | None:
+    """The policy of a run directory or ``.onnx`` file; none for any other name."""
+    path = Path(target)
+    if path.suffix == ".onnx":
+        return OnnxPolicy.read(path)
+    if path.is_dir():
+        run = RunDirectory.open(path)
+        source = run.best_file if run.best_file.is_file() else run.last_file
+        actor, contract = load_policy(source)
+        return TorchPolicy(target, actor, contract)
+    return None
+
+
+def scenario_of(targets: Sequence[str]) -> str | Mapping[str, Any] | None:
+    """The scenario of the first run directory among the targets."""
+    for target in targets:
+        if (Path(target) / "config.yaml").is_file():
+            return RunDirectory.open(Path(target)).config().scenario
+    return None
+
+
+def compare(
+    targets: Sequence[str], episodes: EpisodeSet, make: MakeSimulator, threads: int = 1
+) -> Comparison:
+    """Play every target on ``episodes``; equal targets are played once.
+
+    The rule of score 0 is the best rule on the validation split, whatever split is played.
+    Raises `TargetError` for an unknown target before anything is played.
+    """
+    policies = {target: load_target(target) for target in targets}
+    referee = Referee(episodes, make, threads)
+    names: list[str] = []
+    for target, policy in policies.items():
+        if policy is None and target not in (ALL, BOUND, *referee.controller_names):
+            raise TargetError(
+                f"{target!r}: no run directory, no .onnx file and no controller; controllers of "
+                f"this scenario: {', '.join(referee.controller_names)}, or 'all', or 'bound'"
+            )
+        names += referee.controller_names if target == ALL else [target]
+    selection = EpisodeSet(episodes.scenario, VALIDATION, episodes.episodes)
+    rule = referee.best_rule(Referee(selection, make, threads))
+    bound = referee.bound()
+    outcomes: dict[str, Outcome] = {}
+    for name in dict.fromkeys(names):
+        policy = policies.get(name)
+        if name == BOUND:
+            outcomes[name] = bound
+        elif policy is not None:
+            outcomes[name] = referee.play(policy, name)
+        else:
+            outcomes[name] = referee.play_controller(name)
+    return Comparison(
+        episodes=episodes,
+        scenario=str(referee.scenario.name),
+        scenario_hash=referee.scenario_hash,
+        rule=rule.target,
+        results=results(list(outcomes.values()), rule, bound),
+        outcomes=outcomes,
+    )

@@ -1,0 +1,53 @@
+"""The end of a run: the best policy against everybody on unseen days, exported and reported."""
+
+from __future__ import annotations
+
+import json
+
+from rich.console import Console
+
+from . import report
+from .callback import RunCallback
+from .comparison import Comparison, compare
+from .config import TrainConfig
+from .evaluation import EpisodeSet, MakeSimulator
+from .export.run import export_run
+from .runs import RunDirectory
+
+
+def finish(
+    config: TrainConfig,
+    run: RunDirectory,
+    callback: RunCallback,
+    make: MakeSimulator,
+    console: Console,
+) -> Comparison:
+    """Export the best policy, compare it on the final split, write the report, print the table."""
+    state = callback.state
+    report.learning_curve(run.metrics_file, run.curve_file, run.path.name)
+    exported = export_run(run, make)
+    episodes = EpisodeSet(config.scenario, config.final_split, config.final_episodes)
+    console.print(f"evaluating on {episodes.episodes} episodes of the {episodes.split} split")
+    compared = compare([str(run.path), *config.final_targets], episodes, make, config.threads)
+    document = {
+        **compared.document(),
+        "run": {
+            "steps": callback.num_timesteps,
+            "best_steps": state.best_steps,
+            "seconds": state.elapsed_seconds,
+            "steps_per_s": callback.num_timesteps / max(state.elapsed_seconds, 1e-9),
+            "simulator_share": callback.simulator_share(),
+            "validation_money_per_day": state.best_money_per_day,
+            "validation_score": state.score,
+            "training_hash": config.training_hash,
+            "export_action_difference": exported.largest_difference,
+            "export_return_difference": exported.return_difference,
+        },
+    }
+    run.write_json("report.json", document)
+    text = f"# {run.path.name}\n\n{compared.title()}\n\n{report.markdown(compared.results)}"
+    text += f"\n```json\n{json.dumps(document['run'], indent=2)}\n```\n"
+    (run.path / "report.md").write_text(text)
+    console.print(compared.table())
+    console.print(f"policy: {run.onnx_file}   report: {run.path / 'report.md'}")
+    return compared

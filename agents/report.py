@@ -1,0 +1,121 @@
+"""A comparison as a table, as JSON and as a page; a run's learning curve as a picture."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from .scoring import Result
+
+
+def table(results: Sequence[Result], title: str) -> Table:
+    """One row a target, best money first; costs, interventions and shed energy are per day."""
+    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for number, heading in enumerate(_headings(results)):
+        # Headings are long and cells short: headings fold at words, cells never.
+        words = heading.replace("/", " /").replace("_", " ").replace(" ", "\n")
+        if number == 0:
+            shown.add_column(heading, overflow="fold", min_width=10)
+        else:
+            shown.add_column(words, justify="right", no_wrap=True)
+    for row in _rows(results):
+        shown.add_row(*row)
+    return shown
+
+
+def markdown(results: Sequence[Result]) -> str:
+    """The same table in Markdown."""
+    headings = [heading.replace("- ", "") for heading in _headings(results)]
+    lines = ["| " + " | ".join(headings) + " |", "|---|" + "---:|" * (len(headings) - 1)]
+    lines += ["| " + " | ".join(row) + " |" for row in _rows(results)]
+    return "\n".join(lines) + "\n"
+
+
+def _headings(results: Sequence[Result]) -> list[str]:
+    return [
+        "target", "score", "95 % interval", "EUR/day",
+        *(f"{name}/day" for name in _cost_names(results)),
+        "inter- ventions/day", "kWh shed/day", "us/act",
+    ]  # fmt: skip
+
+
+def _cost_names(results: Sequence[Result]) -> list[str]:
+    return list(dict.fromkeys(name for result in results for name in result.costs))
+
+
+def _rows(results: Sequence[Result]) -> list[list[str]]:
+    costs = _cost_names(results)
+    return [
+        [
+            Path(result.target).name,
+            _number(result.score, ".1f"),
+            "-" if result.score_ci is None else "{:.1f} to {:.1f}".format(*result.score_ci),
+            _number(result.money_per_day, ".2f"),
+            *(_number(result.costs.get(name), ".3g") for name in costs),
+            _number(result.interventions, ".1f"),
+            _number(result.shed_kwh, ".3g"),
+            _number(result.us_per_decision, ".1f"),
+        ]
+        for result in sorted(results, key=lambda result: -result.money_per_day)
+    ]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None or not math.isfinite(value) else format(value, form)
+
+
+def document(
+    results: Sequence[Result],
+    scenario: str,
+    scenario_hash: str,
+    split: str,
+    episodes: int,
+    rule: str,
+) -> dict[str, Any]:
+    """The document of ``evaluate.py --json``."""
+    return {
+        "scenario": scenario,
+        "scenario_hash": scenario_hash,
+        "split": split,
+        "episodes": episodes,
+        "rule": rule,
+        "results": [result.to_json() for result in results],
+    }
+
+
+def learning_curve(metrics: Path, picture: Path, title: str) -> None:
+    """Draw money a day (exploring and validated) and the score against environment steps."""
+    # The figure is made without pyplot: no window system, no global state.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with metrics.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    def series(x: str, y: str) -> tuple[list[float], list[float]]:
+        points = [(float(row[x]), float(row[y])) for row in rows if row[x] and row[y]]
+        return [point[0] for point in points], [point[1] for point in points]
+
+    figure = Figure(figsize=(8.0, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot(*series("time/total_timesteps", "rollout/money_per_day"), lw=0.8, alpha=0.6,
+              label="training (exploring)")  # fmt: skip
+    axes.plot(*series("eval/steps", "eval/money_per_day"), "o-", ms=3, label="validation")
+    axes.set(title=title, xlabel="environment steps", ylabel="EUR/day")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    steps, scores = series("eval/steps", "eval/score")
+    if scores:
+        right = axes.twinx()
+        right.plot(steps, scores, "k--", lw=0.8)
+        right.set_ylabel("score (dashed): 0 best rule, 100 bound")
+    partial = picture.with_name(f".{picture.name}.tmp")
+    figure.savefig(partial, format="png", dpi=120, metadata={"Software": None})
+    partial.replace(picture)

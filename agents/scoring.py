@@ -1,0 +1,82 @@
+"""From outcomes to scored results, the same for training and evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from daogym.envs.core.score import score, score_interval
+
+from .evaluation import Outcome
+
+INTERVENTIONS = "interventions"
+SHED = "shed_kwh"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row of a comparison; EUR a day are negative where money is spent."""
+
+    target: str
+    score: float | None
+    score_ci: tuple[float, float] | None
+    money_per_day: float
+    costs: dict[str, float]
+    interventions: float | None
+    shed_kwh: float | None
+    us_per_decision: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data under the keys of ``evaluate.py --json``."""
+        return {
+            "target": self.target,
+            "score": self.score,
+            "score_ci": None if self.score_ci is None else list(self.score_ci),
+            "money_per_day": self.money_per_day,
+            "costs": self.costs,
+            "interventions": self.interventions,
+            "shed_kwh": self.shed_kwh,
+            "us_per_decision": self.us_per_decision,
+        }
+
+
+def score_of(outcome: Outcome, rule: Outcome, bound: Outcome) -> float | None:
+    """100 sum(J - J_rule) / sum(J_bound - J_rule); none where the bound leaves nothing to gain."""
+    if float(np.sum(bound.money - rule.money)) <= 0.0:
+        return None
+    return float(score(outcome.money, rule.money, bound.money))
+
+
+def results(outcomes: Sequence[Outcome], rule: Outcome, bound: Outcome | None) -> list[Result]:
+    """Score every outcome against the same rule and bound; costs and events are per day."""
+    return [_result(outcome, rule, bound) for outcome in outcomes]
+
+
+def _result(outcome: Outcome, rule: Outcome, bound: Outcome | None) -> Result:
+    points = interval = None
+    if bound is not None:
+        points = score_of(outcome, rule, bound)
+        if points is not None:
+            interval = _interval(outcome, rule, bound)
+    events = outcome.events
+    return Result(
+        target=outcome.target,
+        score=points,
+        score_ci=interval,
+        money_per_day=outcome.money_per_day,
+        costs={name: outcome.per_day(sums) for name, sums in outcome.costs.items()},
+        interventions=outcome.per_day(events[INTERVENTIONS]) if INTERVENTIONS in events else None,
+        shed_kwh=outcome.per_day(events[SHED]) if SHED in events else None,
+        us_per_decision=outcome.us_per_decision,
+    )
+
+
+def _interval(outcome: Outcome, rule: Outcome, bound: Outcome) -> tuple[float, float] | None:
+    """95 % bootstrap interval over groups of episodes; none where there is but one group."""
+    if len(np.unique(outcome.groups)) < 2:
+        return None
+    found = score_interval(outcome.money, rule.money, bound.money, outcome.groups)
+    return found.low, found.high

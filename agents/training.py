@@ -1,0 +1,197 @@
+"""A training run from its settings to its report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecEnv
+
+from .callback import Evaluate, Progression, RunCallback
+from .checkpoint import CheckpointError, read_tensors, restore_learner
+from .config import TrainConfig
+from .evaluation import EPISODE_SEED, EpisodeSet, MakeSimulator, Referee, play
+from .finish import finish
+from .logs import MetricsCsv, make_logger, metric_columns
+from .policy import TorchPolicy, contract_of
+from .ppo import make_ppo
+from .progress import Progress
+from .runs import RunDirectory, RunError, versions
+from .scoring import score_of
+
+MakeEnv = Callable[..., VecEnv]
+
+
+def make_daogym_simulator(scenario: Any, **options: Any) -> Any:
+    """`daogym.make_simulator`, imported when it is needed (it loads compiled code)."""
+    import daogym
+
+    return daogym.make_simulator(scenario, **options)
+
+
+def make_sb3_env(simulator: Any, *, control_variate: bool) -> VecEnv:
+    """The project's stable-baselines3 face of a simulator."""
+    from daogym.envs.adapters.sb3 import SB3VecEnv
+
+    return SB3VecEnv(simulator, control_variate=control_variate)
+
+
+def train(
+    config: TrainConfig,
+    *,
+    make_simulator: MakeSimulator = make_daogym_simulator,
+    make_env: MakeEnv = make_sb3_env,
+    console: Console | None = None,
+) -> RunDirectory:
+    """Start a run in a new directory and see it to its end."""
+    run = RunDirectory.create(config)
+    run.lock()
+    run.write_config(config)
+    return _run(config, run, None, make_simulator, make_env, console or Console())
+
+
+def resume(
+    path: Path,
+    *,
+    make_simulator: MakeSimulator = make_daogym_simulator,
+    make_env: MakeEnv = make_sb3_env,
+    console: Console | None = None,
+) -> RunDirectory:
+    """Continue a run from its checkpoint; the weights become those of an unbroken run.
+
+    Raises `RunError` or `CheckpointError` when there is nothing to continue from, or when
+    settings or scenario are no longer those of the checkpoint.
+    """
+    console = console or Console()
+    run = RunDirectory.open(path)
+    run.lock()
+    config = run.config()
+    if not run.checkpoint_file.is_file():
+        raise RunError(f"{path}: no checkpoint.safetensors; the run ended before its first one")
+    was, now = run.read_json("versions.json"), versions(config)
+    changed = sorted(key for key in now if was.get(key) != now[key])
+    if changed:
+        console.print(
+            f"[yellow]{path}: {', '.join(changed)} changed since the run began; "
+            "the result may differ in the last bits from an unbroken run[/yellow]"
+        )
+    return _run(config, run, read_tensors(run.checkpoint_file), make_simulator, make_env, console)
+
+
+def _run(
+    config: TrainConfig,
+    run: RunDirectory,
+    checkpoint: tuple[dict[str, Any], Any] | None,
+    make_simulator: MakeSimulator,
+    make_env: MakeEnv,
+    console: Console,
+) -> RunDirectory:
+    simulator = make_simulator(
+        config.scenario,
+        num_envs=config.num_envs,
+        threads=config.threads,
+        split=config.split,
+        action_mode=config.action_mode,
+        stagger=True,
+    )
+    env = make_env(simulator, control_variate=config.control_variate)
+    contract = contract_of(simulator, config.training_hash)
+    if checkpoint is None:
+        _describe_run(config, run, simulator)
+    state = None if checkpoint is None else _checked(run, checkpoint[1], config, contract)
+    metrics = MetricsCsv(
+        run.metrics_file,
+        metric_columns(simulator.term_names, simulator.cost_names),
+        None if state is None else state.metrics_offset,
+    )
+    evaluate = _evaluation(config, make_simulator, console)
+
+    # The learner is seeded after everything else was made, and a checkpoint is put back last:
+    # nothing in between may draw from the global random states.
+    model = make_ppo(config, env)
+    resumed_at = None if checkpoint is None else checkpoint[1]["learner"]["num_timesteps"]
+    model.set_logger(make_logger(run.path, metrics, config.tensorboard, resumed_at))
+    remaining = config.total_steps
+    if checkpoint is not None:
+        remaining = _restore(model, simulator, checkpoint)
+    progress = Progress(console, config.total_steps, config.progress)
+    callback = RunCallback(config, run, contract, metrics, progress, evaluate, state)
+    console.print(f"training {config.scenario!r} in {run.path}")
+    start = time.perf_counter()
+    try:
+        model.learn(remaining, callback=callback, reset_num_timesteps=checkpoint is None)
+    finally:
+        progress.stop()
+        model.logger.close()
+    console.print(
+        f"{model.num_timesteps:,} steps; {time.perf_counter() - start:,.1f} s in this process"
+    )
+    finish(config, run, callback, make_simulator, console)
+    run.unlock()
+    return run
+
+
+def _restore(model: PPO, simulator: Any, checkpoint: tuple[dict[str, Any], Any]) -> int:
+    """Put a checkpoint into learner and simulator; returns the steps still to do."""
+    arrays, document = checkpoint
+    prefix = "simulator/"
+    snapshot = {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
+    try:
+        simulator.restore(snapshot)
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"checkpoint: the simulator's state does not fit: {error}") from error
+    restore_learner(model, arrays, document["learner"])
+    return int(document["learner"]["total_timesteps"]) - model.num_timesteps
+
+
+def _checked(run: RunDirectory, document: Any, config: TrainConfig, contract: Any) -> Progression:
+    expected = {
+        "training_hash": config.training_hash,
+        "scenario_hash": contract.scenario_hash,
+    }
+    for key, wanted in expected.items():
+        if document.get(key) != wanted:
+            raise RunError(
+                f"{run.checkpoint_file}: {key} is {document.get(key)!r}, but the settings and "
+                f"sources of now give {wanted!r}; the run cannot be continued as the same run"
+            )
+    return Progression(**document["progression"])
+
+
+def _describe_run(config: TrainConfig, run: RunDirectory, simulator: Any) -> None:
+    run.write_json("versions.json", versions(config))
+    run.write_json(
+        "seeds.json",
+        {
+            "learner": config.seed,
+            "training_lanes": [config.seed, config.seed + config.num_envs - 1],
+            "evaluation_episodes": EPISODE_SEED,
+        },
+    )
+    run.write_json(
+        "scenario.json",
+        {
+            "hash": simulator.scenario_hash,
+            "settings": simulator.scenario.model_dump(mode="json"),
+        },
+    )
+
+
+def _evaluation(config: TrainConfig, make: MakeSimulator, console: Console) -> Evaluate:
+    """The periodic evaluation: EUR a day and score on the same validation episodes every time."""
+    episodes = EpisodeSet(config.scenario, config.eval_split, config.eval_episodes)
+    referee = Referee(episodes, make, config.threads)
+    console.print(f"preparing rules and bound on {config.eval_episodes} {config.eval_split} days")
+    rule, bound = referee.best_rule(referee), referee.bound()
+    simulator = referee.simulator(config.action_mode)
+
+    def evaluate(policy: TorchPolicy) -> tuple[float, float | None]:
+        episodes.begin(simulator)
+        outcome = play(policy, simulator)
+        return outcome.money_per_day, score_of(outcome, rule, bound)
+
+    return evaluate

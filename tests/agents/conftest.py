@@ -1,0 +1,85 @@
+"""The toy world under a module name of its own, and settings of a run of seconds."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from daogym.agents.config import TrainConfig
+from daogym.envs.core.strict import load_mapping
+
+TOY_FILE = Path(__file__).with_name("toy.py")
+
+
+def load_toy() -> ModuleType:
+    """tests/agents/toy.py, imported by its path."""
+    if "toy_world" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("toy_world", TOY_FILE)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["toy_world"] = module
+        spec.loader.exec_module(module)
+    return sys.modules["toy_world"]
+
+
+@pytest.fixture(scope="session")
+def toy() -> ModuleType:
+    return load_toy()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _results_cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither read nor fill the user's cache of results."""
+    from daogym.agents import results_cache
+
+    folder = tmp_path_factory.mktemp("results")
+    patch = pytest.MonkeyPatch()
+    patch.setattr(
+        results_cache.ResultsCache,
+        "default",
+        classmethod(lambda cls: cls(folder)),
+    )
+    yield
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def _torch_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def toy_config(tmp_path: Path) -> Callable[..., TrainConfig]:
+    def make(**changes: Any) -> TrainConfig:
+        settings: dict[str, Any] = {
+            "scenario": "toy",
+            "num_envs": 64,
+            "n_steps": 12,
+            "batch_size": 192,
+            "n_epochs": 4,
+            "learning_rate": 3e-3,
+            "net_arch": [32, 32],
+            "total_steps": 12 * 64 * 4,
+            "threads": 1,
+            "torch_threads": 1,
+            "eval_every_steps": 12 * 64 * 2,
+            "eval_episodes": 32,
+            "final_episodes": 40,
+            "checkpoint_every_rollouts": 2,
+            "run_root": str(tmp_path / "runs"),
+            "run_name": "toy",
+            "tensorboard": False,
+            "progress": False,
+        }
+        return load_mapping({**settings, **changes}, TrainConfig)
+
+    return make
