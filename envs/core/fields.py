@@ -66,9 +66,18 @@ class Field:
                 )
 
     def _bound(self, side: str, shape: tuple[int, ...]) -> FloatArray:
-        value = np.asarray(getattr(self, side), dtype=np.float64)
+        given = getattr(self, side)
         try:
-            bound = np.array(np.broadcast_to(value, shape))
+            value = np.asarray(given)
+        except ValueError:  # nested lists of unequal lengths
+            value = np.asarray(None)
+        if value.dtype.kind not in "iuf":
+            raise ValueError(
+                f"field {self.name}: {side}: a number or an array of numbers is wanted, "
+                f"got {given!r}"
+            )
+        try:
+            bound = np.array(np.broadcast_to(value, shape), dtype=np.float64)
         except ValueError:
             raise ValueError(
                 f"field {self.name}: {side} of shape {value.shape} does not fit shape {shape}"
@@ -247,10 +256,10 @@ class FieldSet(Sequence[Field]):
                     f"fields[{i}]: keys {', '.join(sorted(wanted))} are wanted, "
                     f"got {', '.join(sorted(map(str, keys))) or repr(entry)}"
                 )
-            try:
-                fields.append(Field(**{**entry, "shape": tuple(entry["shape"])}))
-            except TypeError as error:
-                raise ValueError(f"fields[{i}]: {error}") from None
+            shape = entry["shape"]
+            if not isinstance(shape, list) or not all(type(length) is int for length in shape):
+                raise ValueError(f"fields[{i}]: shape: a list of lengths is wanted, got {shape!r}")
+            fields.append(Field(**{**entry, "shape": tuple(shape)}))
         return cls(fields)
 
     def contract_hash(self) -> str:
