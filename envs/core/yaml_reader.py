@@ -27,6 +27,7 @@ _CONSTANTS: dict[str, Any] = {
 }
 # Aliases can make a short file stand for a huge tree ("billion laughs").
 _LARGEST_TREE = 200_000
+_DEEPEST = 60
 
 
 class ConfigError(ValueError):
@@ -63,9 +64,8 @@ def read_yaml(text: str, source: str, origins: dict[KeyPath, str] | None) -> Any
     def place(mark: yaml.Mark | None) -> str:
         return source if mark is None or origins is None else f"{source}:{mark.line + 1}"
 
-    loader = yaml.SafeLoader(text)
     try:
-        root = loader.get_single_node()
+        root = yaml.SafeLoader(text).get_single_node()
     except yaml.MarkedYAMLError as error:
         problem = " ".join(str(part) for part in (error.problem, error.context) if part)
         raise ConfigError(place(error.problem_mark), "", f"is not valid YAML: {problem}") from None
@@ -73,8 +73,6 @@ def read_yaml(text: str, source: str, origins: dict[KeyPath, str] | None) -> Any
         raise ConfigError(source, "", f"is not valid YAML: {error}") from None
     except RecursionError:
         raise ConfigError(source, "", "is nested too deeply") from None
-    finally:
-        loader.dispose()
 
     count = 0
     ancestors: list[int] = []
@@ -84,6 +82,8 @@ def read_yaml(text: str, source: str, origins: dict[KeyPath, str] | None) -> Any
         count += 1
         if count > _LARGEST_TREE or id(node) in ancestors:
             raise ConfigError(place(mark), dotted(path), "aliases make this endless or too large")
+        if len(ancestors) > _DEEPEST:
+            raise ConfigError(place(mark), "", "is nested too deeply")
         if origins is not None:
             origins[path] = place(mark)
         if isinstance(node, yaml.ScalarNode):
@@ -102,7 +102,7 @@ def read_yaml(text: str, source: str, origins: dict[KeyPath, str] | None) -> Any
                     raise ConfigError(
                         place(key_node.start_mark), dotted(path), "a key must be plain text"
                     )
-                key = key_node.value
+                key = _text(key_node, place(key_node.start_mark), path)
                 where = (*path, key)
                 if key in result:
                     raise ConfigError(
@@ -119,8 +119,16 @@ def read_yaml(text: str, source: str, origins: dict[KeyPath, str] | None) -> Any
     return build(root, (), root.start_mark)
 
 
+def _text(node: yaml.ScalarNode, where: str, path: KeyPath) -> str:
+    r"""The scalar's text; JSON's escaped surrogate pairs (``"\ud83d\ude00"``) are put together."""
+    try:
+        return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise ConfigError(where, dotted(path), "holds half a surrogate pair") from None
+
+
 def _scalar(node: yaml.ScalarNode, where: str, path: KeyPath) -> Any:
-    text: str = node.value
+    text = _text(node, where, path)
     if node.style is not None:
         return text
     # the loader gives a plain scalar a tag of YAML 1.1; only a tag written out is not of these
