@@ -23,8 +23,9 @@ UNSUPPORTED = {
     "vsc": "a voltage source converter",
     "bus_dc": "a DC bus",
     "line_dc": "a DC line",
-    "gen": "a generator that holds a voltage",
 }
+# Refused after the search for loops: transmission cases should hear of their mesh first.
+GENERATORS = {"gen": "a generator that holds a voltage"}
 # table -> column -> may the value be 0
 RATINGS = {
     "bus": {"vn_kv": False},
@@ -80,6 +81,7 @@ def check_tables(net: Any, name: str) -> int:
         FeederError: naming table, row and column.
     """
     where = f"network {name!r}"
+    check_elements(net, name, UNSUPPORTED)
     for table, columns in RATINGS.items():
         for column, zero_allowed in columns.items():
             for row, value in _active(net, table, column):
@@ -119,13 +121,18 @@ def check_tables(net: Any, name: str) -> int:
     return int(net.ext_grid.at[external[0], "bus"])
 
 
-def check_elements(net: Any, name: str) -> None:
+def check_elements(net: Any, name: str, unsupported: dict[str, str]) -> None:
     """Refuse elements whose behaviour the equations of a feeder do not hold.
+
+    Args:
+        net: a pandapower network.
+        name: the feeder's name, for messages.
+        unsupported: table to what its elements are.
 
     Raises:
         FeederError: naming table and row.
     """
-    for table, meaning in UNSUPPORTED.items():
+    for table, meaning in unsupported.items():
         if table in net and len(net[table]):
             for row, _ in _active(net, table, "in_service"):
                 raise FeederError(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .feeder import Feeder, FeederError, IntArray, Names, tree_layout
-from .pandapower_checks import check_elements, check_tables, row_label
+from .pandapower_checks import GENERATORS, check_elements, check_tables, row_label
 
 # Columns of pandapower's branch and bus matrices (pandapower.pypower.idx_brch, idx_bus).
 F_BUS, T_BUS, BR_R, BR_X, BR_B, TAP, SHIFT = 0, 1, 2, 3, 4, 8, 9
@@ -73,7 +73,7 @@ def convert(net: Any, name: str) -> tuple[Feeder, dict[int, int]]:
 
     names = _bus_names(net, supplied, branch, labels, len(bus))
     tree = _breadth_first(branch, supplied[slack], names, labels, name)
-    check_elements(net, name)  # after the loops: a transmission case is told about its mesh first
+    check_elements(net, name, GENERATORS)
     order = tree[0]
     base_kva = LV_BASE_KVA if np.median(bus[:, BASE_KV]) <= LV_LIMIT_KV else MV_BASE_KVA
     electrical = _electrical(grid, tree, rows, base_kva)
