@@ -21,13 +21,14 @@ ENTRY_POINTS = ("train.py", "evaluate.py", "export.py", "benchmarks", "tools")
 
 # Each room may import the rooms of a lower rank, and itself. What is not named here and lies under
 # daogym.envs is a domain.
-CORE, DAO, DOMAIN, ADAPTERS, REGISTRY, AGENTS, LEADERBOARD, ENTRY = range(8)
+CORE, DAO, DOMAIN, REGISTRY, ADAPTERS, ROOT_PACKAGE, AGENTS, LEADERBOARD, ENTRY = range(9)
 RANKS = {
     "daogym.envs.core": CORE,
     "daogym.envs.dao": DAO,
-    "daogym.envs.adapters": ADAPTERS,
-    "daogym": REGISTRY,
     "daogym.envs": REGISTRY,
+    "daogym.envs.registry": REGISTRY,
+    "daogym.envs.adapters": ADAPTERS,
+    "daogym": ROOT_PACKAGE,
     "daogym.agents": AGENTS,
     "daogym.leaderboard": LEADERBOARD,
 }
@@ -47,7 +48,7 @@ def room_of(module: str) -> tuple[str, int]:
         room = ".".join(parts[:3])
         return room, RANKS.get(room, DOMAIN)
     room = ".".join(parts[:2])
-    return (room, RANKS[room]) if room in RANKS else ("daogym", REGISTRY)
+    return (room, RANKS[room]) if room in RANKS else ("daogym", ROOT_PACKAGE)
 
 
 def imports_of(
@@ -144,6 +145,8 @@ def test_imports_go_one_way(module: str) -> None:
         ("daogym.envs.dao.charter", "def late():\n    from daogym.envs.energy import scenario"),
         ("daogym.envs.energy.kernel", "from daogym.envs.compute.kernel import step"),
         ("daogym.envs.energy.kernel", "from daogym.envs.adapters import sb3"),
+        ("daogym.envs.energy.domain", "from daogym.envs.registry import make_simulator"),
+        ("daogym.envs.registry", "from .adapters import sb3"),
         ("daogym.envs.adapters.sb3", "from daogym.agents.ppo import PPO"),
         ("daogym.agents.ppo", "import daogym.leaderboard"),
         ("daogym.agents.ppo", "import train"),
@@ -157,7 +160,7 @@ def test_imports_go_one_way(module: str) -> None:
     ],
 )
 def test_a_wrong_import_is_found(module: str, source: str) -> None:
-    known = {"daogym.envs.energy", "daogym.envs.compute", "daogym.envs.adapters"}
+    known = {f"daogym.envs.{name}" for name in ("adapters", "compute", "dao", "energy")}
     assert len(violations(source, module, False, known)) == 1
 
 
@@ -175,7 +178,9 @@ def test_a_wrong_import_is_found(module: str, source: str) -> None:
             "daogym.envs.adapters.sb3",
             "import stable_baselines3\nfrom daogym.envs.core import field",
         ),
-        ("daogym", "from daogym.envs.energy.domain import make\nimport gymnasium"),
+        ("daogym.envs.registry", "from .energy.domain import EnergyDomain"),
+        ("daogym.envs.adapters.sb3", "from daogym.envs.registry import make_simulator"),
+        ("daogym", "from daogym.envs.adapters import registration\nimport gymnasium"),
         ("daogym.agents.ppo", "import daogym\nimport torch\nfrom daogym import make_simulator"),
         ("train", "from daogym.agents import ppo"),
     ],
