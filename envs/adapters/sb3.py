@@ -1,0 +1,139 @@
+"""stable-baselines3's face of the batched simulator."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+
+from daogym.envs.core.simulator import Simulator
+
+from .spaces import box
+
+_EMPTY: Any = MappingProxyType({})
+
+
+class SB3VecEnv(VecEnv):
+    """A `VecEnv` without per-environment Python.
+
+    Args:
+        simulator: with same-step autoreset.
+        reward_scale: rewards are EUR times this; default the scenario's.
+        control_variate: subtract the money of the same world without any device. It does not
+            depend on the action, so the best policy is the same and the noise smaller.
+
+    stable-baselines3 keeps observations and dones until after the next step, so two buffers of
+    each alternate; it adds to rewards in place, so those are copies. Infos are one shared
+    read-only empty mapping, but where an episode ended: ``terminal_observation``,
+    ``TimeLimit.truncated``, ``episode`` (``r`` in EUR, ``l``, ``t``), ``episode_terms``,
+    ``episode_costs`` and ``episode_events``.
+
+    Raises:
+        ValueError: the simulator resets in another mode.
+    """
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        reward_scale: float | None = None,
+        control_variate: bool = True,
+    ) -> None:
+        if simulator.autoreset != "same_step":
+            raise ValueError(f"same_step autoreset expected, got {simulator.autoreset!r}")
+        self.simulator = simulator
+        self.reward_scale = simulator.domain.reward_scale if reward_scale is None else reward_scale
+        self.control_variate = control_variate
+        self.simulator_seconds = 0.0
+        self.render_mode = None
+        n = simulator.num_envs
+        self._observations = [np.empty_like(simulator.observations) for _ in range(2)]
+        self._dones = [np.zeros(n, dtype=np.bool_) for _ in range(2)]
+        self._turn = 0
+        self._start = time.time()
+        self._actions: NDArray[Any] = np.zeros((n, simulator.action_size), dtype=np.float32)
+        super().__init__(n, box(simulator.observation_fields), box(simulator.action_fields))
+
+    def reset(self) -> NDArray[np.float32]:
+        """Begin episodes in all lanes, with the seed given to `seed` if any."""
+        seed = self._seeds[0]
+        self.simulator.reset(seed=seed)
+        self._reset_seeds()
+        self._reset_options()
+        return self._publish_observations()
+
+    def resume_observations(self) -> NDArray[np.float32]:
+        """The present observations, after `simulator.restore`."""
+        return self._publish_observations()
+
+    def _publish_observations(self) -> NDArray[np.float32]:
+        self._turn ^= 1
+        buffer = self._observations[self._turn]
+        np.copyto(buffer, self.simulator.observations)
+        return buffer
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Remember the actions, (N, action_size)."""
+        self._actions = actions
+
+    def step_wait(self) -> tuple[Any, NDArray[Any], NDArray[np.bool_], list[Any]]:
+        """Step all lanes."""
+        s = self.simulator
+        begun = time.perf_counter()
+        s.step(self._actions)
+        self.simulator_seconds += time.perf_counter() - begun
+        rewards = s.rewards - s.baselines if self.control_variate else s.rewards.copy()
+        rewards *= self.reward_scale
+        observations = self._publish_observations()
+        dones = self._dones[self._turn]
+        np.logical_or(s.terminated, s.truncated, out=dones)
+        infos: list[Any] = [_EMPTY] * s.num_envs
+        if dones.any():
+            for lane in np.flatnonzero(dones).tolist():
+                infos[lane] = self._final_info(lane)
+        return observations, rewards.astype(np.float32), dones, infos
+
+    def _final_info(self, lane: int) -> dict[str, Any]:
+        s = self.simulator
+        return {
+            "terminal_observation": s.final_observations[lane].copy(),
+            "TimeLimit.truncated": bool(s.truncated[lane] and not s.terminated[lane]),
+            "episode": {
+                "r": float(s.episode_reward[lane]),
+                "l": int(s.episode_length[lane]),
+                "t": round(time.time() - self._start, 6),
+            },
+            "episode_terms": s.episode_terms[lane].copy(),
+            "episode_costs": s.episode_costs[lane].copy(),
+            "episode_events": s.episode_events[lane].copy(),
+        }
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """The same attribute for each asked lane."""
+        return [getattr(self, attr_name)] * len(list(self._get_indices(indices)))
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Refused: lanes have no attributes of their own."""
+        raise AttributeError(f"lanes have no attributes of their own, {attr_name!r} cannot be set")
+
+    def env_method(
+        self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any
+    ) -> list[Any]:
+        """Refused: lanes are not objects."""
+        raise AttributeError(f"lanes are not objects, {method_name!r} cannot be called")
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """No lane is wrapped."""
+        return [False] * len(list(self._get_indices(indices)))
+
+    def get_images(self) -> Sequence[Any]:
+        """A picture of each lane."""
+        s = self.simulator
+        return [s.domain.render(s, lane) for lane in range(s.num_envs)]  # type: ignore[attr-defined]

@@ -1,0 +1,161 @@
+"""Compiled code: decorators, and a cache that cannot be stale.
+
+Numba's file cache looks at the source file of the cached function alone: a changed callee in
+another file, or another value of ``NUMBA_BOUNDSCHECK``, silently reuses old machine code. So
+entry points are cached in a folder named after a hash of every source of the package, of
+Numba's version and flags; a change of any of them is a new folder. (The CPU's name and features
+are part of Numba's own key.) The user's ``numba.config`` is left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PACKAGE_ROOT = Path(__file__).resolve().parents[1]
+_LOCK_SECONDS = 600.0
+_KEPT_FOLDERS = 8
+
+
+@cache
+def source_hash() -> str:
+    """Hex digest of every Python source under ``envs/`` and of all Numba settings."""
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE_ROOT.rglob("*.py")):
+        digest.update(path.relative_to(_PACKAGE_ROOT).as_posix().encode())
+        digest.update(path.read_bytes())
+    flags = sorted(f"{k}={v}" for k, v in os.environ.items() if k.startswith("NUMBA_"))
+    digest.update("\n".join([numba.__version__, sys.version, *flags]).encode())
+    return digest.hexdigest()[:20]
+
+
+def cache_root() -> Path:
+    """Folder of everything daogym may delete and make again.
+
+    ``DAOGYM_CACHE_DIR`` names it; else ``$XDG_CACHE_HOME/daogym``, else ``~/.cache/daogym``.
+    """
+    base = os.environ.get("DAOGYM_CACHE_DIR")
+    if base:
+        return Path(base)
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(home) / "daogym"
+
+
+def compiled_folder() -> Path:
+    """Folder of the machine code of exactly these sources."""
+    return cache_root() / "compiled" / source_hash()
+
+
+class _SourceHashLocator:
+    """Numba's cache locator protocol over `compiled_folder`."""
+
+    def get_cache_path(self) -> str:
+        return str(compiled_folder())
+
+    def get_source_stamp(self) -> str:
+        return source_hash()
+
+    def get_disambiguator(self) -> str:
+        return ""
+
+    def ensure_cache_path(self) -> None:
+        compiled_folder().mkdir(parents=True, exist_ok=True)
+
+
+class _SourceHashCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
+    def __init__(self, py_func: Callable[..., Any]) -> None:
+        self._lineno = py_func.__code__.co_firstlineno
+        self._locator = _SourceHashLocator()
+        name = f"{py_func.__module__}.{py_func.__qualname__}"
+        self._filename_base = self.get_filename_base(name, getattr(sys, "abiflags", ""))
+
+
+class _SourceHashCache(FunctionCache):  # type: ignore[misc]
+    _impl_class = _SourceHashCacheImpl
+
+
+def kernel_function(function: F) -> F:
+    """A function called from compiled code only; it is compiled into its callers."""
+    return numba.njit(error_model="numpy", fastmath=False)(function)  # type: ignore[no-any-return]
+
+
+def kernel_entry(*, parallel: bool = False) -> Callable[[F], F]:
+    """A function called from Python; its machine code is kept in `compiled_folder`."""
+
+    def decorate(function: F) -> F:
+        entry = numba.njit(error_model="numpy", fastmath=False, parallel=parallel, nogil=True)(
+            function
+        )
+        if not numba.config.DISABLE_JIT:
+            entry._cache = _SourceHashCache(function)
+        return entry  # type: ignore[no-any-return]
+
+    return decorate
+
+
+@contextlib.contextmanager
+def compile_lock(entry: Any) -> Iterator[None]:
+    """Hold this while `entry` is called for the first time; free once it is compiled.
+
+    Processes that start together then compile once and load the rest; a lock left behind by a
+    killed process is broken after ten minutes. A cache folder that cannot be written means
+    compiling in memory, without a lock.
+    """
+    if not isinstance(entry, numba.core.dispatcher.Dispatcher) or entry.signatures:
+        yield
+        return
+    lock = compiled_folder() / "compiling"
+    deadline = time.monotonic() + _LOCK_SECONDS
+    handle = -1
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        while handle < 0:
+            try:
+                handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+                os.write(handle, str(os.getpid()).encode())
+            except FileExistsError:
+                if time.monotonic() > deadline or not _owner_lives(lock):
+                    lock.unlink(missing_ok=True)
+                time.sleep(0.02)
+        _prune(lock.parent)
+    except OSError:
+        handle = -1
+    try:
+        yield
+    finally:
+        if handle >= 0:
+            os.close(handle)
+            lock.unlink(missing_ok=True)
+
+
+def _owner_lives(lock: Path) -> bool:
+    try:
+        text = lock.read_text()
+        if not text:
+            return True
+        os.kill(int(text), 0)
+    except (FileNotFoundError, PermissionError):
+        return True
+    except (ProcessLookupError, ValueError):
+        return False
+    return True
+
+
+def _prune(current: Path) -> None:
+    folders = [p for p in current.parent.iterdir() if p.is_dir() and p != current]
+    folders.sort(key=lambda p: p.stat().st_mtime, reverse=True)
+    for folder in folders[_KEPT_FOLDERS - 1 :]:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,281 @@
+"""The energy grid as the simulator sees it: names, fields, tables, parameters and kernels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daogym.envs.core.elementwise import log_array
+from daogym.envs.core.fields import Field, FieldSet
+from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.strict import hash_model
+
+from . import kernel
+from .layout import (
+    AUTORESET_DISABLED,
+    AUTORESET_NEXT_STEP,
+    AUTORESET_SAME_STEP,
+    COSTS,
+    EVENTS,
+    GOVERNED,
+    N_GOVERNED,
+    OUT_WIDTH,
+    QUARTERS_PER_DAY,
+    SCALARS,
+    TERMS,
+    pack_parameters,
+    parameter_layout,
+    state_layout,
+)
+from .observation import observation_fields
+from .request import N_FLEET
+from .scenario import GOVERNED_PARAMETERS, EnergyScenario
+from .tables import clock_table, exact_power, forecast_coefficients, load_tables
+
+ActionMode = Literal["fleet", "device"]
+SPLITS = ("train", "validation", "test", "all")
+_AUTORESET = {
+    "same_step": AUTORESET_SAME_STEP,
+    "next_step": AUTORESET_NEXT_STEP,
+    "disabled": AUTORESET_DISABLED,
+}
+
+
+class EnergyDomain:
+    """One scenario of the energy grid, in one action mode and one split of its calendar.
+
+    Raises:
+        ConfigError: the scenario is at fault; the message names the key.
+        ValueError: unknown split or action mode, or no run of `episode_days` days in the split.
+    """
+
+    name = "energy"
+    term_names, cost_names, event_names = TERMS, COSTS, EVENTS
+    out_width = OUT_WIDTH
+    step_serial = staticmethod(kernel.step_serial)
+    step_parallel = staticmethod(kernel.step_parallel)
+    reset_lanes = staticmethod(kernel.reset_lanes)
+
+    def __init__(
+        self,
+        scenario: EnergyScenario,
+        *,
+        split: str = "train",
+        action_mode: ActionMode = "fleet",
+    ) -> None:
+        if split not in SPLITS:
+            raise ValueError(f"split: one of {', '.join(SPLITS)} expected, got {split!r}")
+        if action_mode not in ("fleet", "device"):
+            raise ValueError(f"action_mode: 'fleet' or 'device' expected, got {action_mode!r}")
+        self.scenario = scenario
+        self.split = split
+        self.action_mode: ActionMode = action_mode
+        self.loaded = load_tables(scenario)
+        self.feeder = self.loaded.feeder
+        self.steps_per_day = QUARTERS_PER_DAY * scenario.substeps
+        self.horizon = scenario.episode_days * self.steps_per_day
+        self.reward_scale = scenario.reward_scale
+        self.start_days = self._start_days()
+        self.governed = scenario.charter.values(GOVERNED_PARAMETERS)
+        self.transformer_kva = self.feeder.transformer_kva * scenario.stress.transformer
+        self.battery_kwh_total = float(sum(self.feeder.battery_e_kwh.tolist()))
+        self.load_kw_high = float(self.loaded.world[2].max()) * 1.2
+        self.observation_fields = observation_fields(
+            self.feeder,
+            self.transformer_kva,
+            self.load_kw_high,
+            2.0 * max(GOVERNED_PARAMETERS[2].high, 1e-3) * max(self.battery_kwh_total, 1.0),
+            np.array([p.low for p in GOVERNED_PARAMETERS]),
+            np.array([p.high for p in GOVERNED_PARAMETERS]),
+        )
+        self.action_fields = _action_fields(self)
+        f = self.feeder
+        self.state_layout = state_layout(
+            len(f.parent), len(f.pv_bus), len(f.battery_bus), len(f.ev_bus)
+        )
+        self.scenario_hash = self._hash()
+
+    @property
+    def tables(self) -> tuple[NDArray[Any], ...]:
+        """Read-only arrays that every kernel call gets, in the kernel's order."""
+        loaded = self.loaded
+        return loaded.rows, loaded.world, loaded.price_hours, loaded.days
+
+    @property
+    def reset_tables(self) -> tuple[NDArray[Any], ...]:
+        """The part of `tables` that `reset_lanes` gets."""
+        return self.tables[1:]
+
+    def _start_days(self) -> Int:
+        series, days = self.loaded.series, self.scenario.episode_days
+        if self.split == "all":
+            found = [series.starts(i, 1) for i in range(3)]
+            starts = np.sort(np.concatenate(found))
+            starts = starts[starts + days <= series.n_days]
+        else:
+            starts = series.starts(SPLITS.index(self.split), days)
+        if not len(starts):
+            raise ValueError(
+                f"the {self.split} split has no run of {days} days; use fewer episode_days"
+            )
+        return starts
+
+    def start_day(self, date: str) -> int:
+        """Calendar day of a date such as ``2023-05-14``.
+
+        Raises:
+            ValueError: not a date, or not in the scenario's calendar.
+        """
+        known = self.loaded.series.date
+        try:
+            found = np.flatnonzero(known == np.datetime64(date, "D"))
+        except ValueError:
+            raise ValueError(f"date: YYYY-MM-DD expected, got {date!r}") from None
+        if not len(found):
+            raise ValueError(
+                f"date {date} is not in the calendar, which has {len(known)} days between "
+                f"{known.min()} and {known.max()}"
+            )
+        return int(found[0])
+
+    def pack(self, autoreset: str, stagger: bool, carry: bool) -> tuple[Float, Int]:
+        """Parameter vectors for one simulator."""
+        f, s = self.feeder, self.scenario
+        n_bus = len(f.parent)
+        sizes = (n_bus, len(f.pv_bus), len(f.battery_bus), len(f.ev_bus))
+        fields = self.observation_fields
+        layout = parameter_layout(*sizes, len(self.start_days), fields.size)
+        bus_pv_kw = np.zeros(n_bus)
+        for bus, kw in zip(f.pv_bus.tolist(), f.pv_p_kw.tolist(), strict=True):
+            bus_pv_kw[bus] += kw
+        values: dict[str, Any] = {
+            "sizes": [*sizes, fields.size, self.action_fields.size],
+            "modes": [self.action_mode == "device", _AUTORESET[autoreset], stagger, carry],
+            "calendar": [
+                self.horizon, s.substeps, self.loaded.n_days, len(self.start_days),
+                s.episode_days, round(4.0 * s.tariff.publication_hour),
+            ],
+            "start_days": self.start_days,
+            "parent": f.parent, "pv_bus": f.pv_bus, "battery_bus": f.battery_bus,
+            "ev_bus": f.ev_bus, "r_pu": f.r_pu, "x_pu": f.x_pu, "tap": f.tap,
+            "shunt_g_pu": f.shunt_g_pu, "shunt_b_pu": f.shunt_b_pu,
+            "i_max_pu": np.where(f.is_transformer, np.inf, f.i_max_pu),
+            "battery_kwh": f.battery_e_kwh, "battery_kw": f.battery_p_kw,
+            "battery_kva": f.battery_s_kva, "pv_kw": f.pv_p_kw, "pv_kva": f.pv_s_kva,
+            "ev_kw": f.ev_p_kw, "bus_pv_kw": bus_pv_kw,
+            "forecast_load": forecast_coefficients(
+                s.forecast.load_sigma, s.forecast.persistence_per_h),
+            "forecast_pv": forecast_coefficients(
+                s.forecast.pv_sigma, s.forecast.persistence_per_h),
+            "scalars": self._scalars(), "governed_initial": self.governed,
+            "observation_low": fields.low,
+            "observation_scale": 2.0 / (fields.high - fields.low),
+            "clock": clock_table(),
+        }  # fmt: skip
+        return pack_parameters(layout, self.state_layout, values)
+
+    def _scalars(self) -> list[float]:
+        s, f = self.scenario, self.feeder
+        dt_h = s.step_minutes / 60.0
+        decay = exact_power(1.0 - s.batteries.self_discharge_per_day, dt_h / 24.0)
+        rate = -float(log_array(1.0 - s.batteries.self_discharge_per_day)) / 24.0
+        persistence = exact_power(s.forecast.persistence_per_h, dt_h)
+        minutes = s.step_minutes
+        values: Mapping[str, float] = {
+            "dt_h": dt_h,
+            "s_base_kva": f.s_base_kva,
+            "slack_voltage_pu": f.slack_voltage_pu,
+            "transformer_kva": self.transformer_kva,
+            "voltage_low_pu": s.limits.voltage_low_pu,
+            "voltage_high_pu": s.limits.voltage_high_pu,
+            "voltage_floor_pu": s.limits.voltage_floor_pu,
+            "tolerance_pu": 1e-10,
+            "eta_charge": s.batteries.efficiency,
+            "eta_discharge": s.batteries.efficiency,
+            "battery_decay": decay,
+            "battery_gain_h": (1.0 - decay) / rate if rate > 0.0 else dt_h,
+            "soc_min_share": s.batteries.min_soc_share,
+            "initial_soc_low": s.batteries.initial_soc_low,
+            "initial_soc_high": s.batteries.initial_soc_high,
+            "wear_eur_per_kwh": s.batteries.wear_eur_per_kwh,
+            "ev_efficiency": s.cars.efficiency,
+            "ev_presence": s.cars.presence,
+            "ev_arrival_h": s.cars.arrival_h,
+            "ev_arrival_std_h": s.cars.arrival_std_h,
+            "ev_departure_h": s.cars.departure_h,
+            "ev_departure_std_h": s.cars.departure_std_h,
+            "ev_energy_mean_share": s.cars.energy_hours,
+            "ev_unmet_eur_per_kwh": s.cars.unmet_eur_per_kwh,
+            "unserved_eur_per_kwh": s.limits.unserved_eur_per_kwh,
+            "ageing_eur_per_h": (
+                s.transformer.price_eur_per_kva * self.transformer_kva / s.transformer.life_h
+            ),
+            "ambient_c": s.transformer.ambient_c,
+            "oil_rise_c": s.transformer.oil_rise_c,
+            "loss_ratio": s.transformer.loss_ratio,
+            "oil_exponent": s.transformer.oil_exponent,
+            "winding_rise_c": s.transformer.winding_rise_c,
+            "winding_exponent": s.transformer.winding_exponent,
+            "oil_decay": exact_power(2.718281828459045, -dt_h / s.transformer.oil_time_constant_h),
+            "hot_spot_limit_c": s.limits.hot_spot_limit_c,
+            "relay_loading": s.limits.relay_loading,
+            "trip_voltage_pu": s.limits.trip_voltage_pu,
+            "trip_steps": float(-(-s.limits.reconnect_minutes // minutes)),
+            "relay_hold_steps": float(-(-s.limits.relay_hold_minutes // minutes)),
+            "volt_var_on": 1.0,
+            "forecast_persistence": persistence,
+            "forecast_innovation": float(np.sqrt(1.0 - persistence * persistence)),
+            "battery_kwh_total": self.battery_kwh_total,
+            "battery_kw_total": float(sum(f.battery_p_kw.tolist())),
+            "pv_kw_total": float(sum(f.pv_p_kw.tolist())),
+            "ev_kw_total": float(sum(f.ev_p_kw.tolist())),
+            "max_sweeps": 100.0,
+        }
+        return [values[name] for name in SCALARS]
+
+    def _hash(self) -> str:
+        digest = hashlib.sha256(hash_model(self.scenario).encode())
+        for table in self.tables:
+            digest.update(np.ascontiguousarray(table).tobytes())
+        for name in ("parent", "r_pu", "x_pu", "tap", "shunt_g_pu", "shunt_b_pu", "i_max_pu"):
+            digest.update(np.ascontiguousarray(getattr(self.feeder, name)).tobytes())
+        return digest.hexdigest()[:16]
+
+
+def _action_fields(domain: EnergyDomain) -> FieldSet:
+    f = domain.feeder
+    n_battery, n_pv, n_ev = len(f.battery_bus), len(f.pv_bus), len(f.ev_bus)
+    rating = domain.transformer_kva
+    if domain.action_mode == "device":
+        fields: Sequence[Field | None] = [
+            Field("battery", "kW", -f.battery_p_kw, f.battery_p_kw, (n_battery,),
+                  "set-point, charging positive") if n_battery else None,
+            Field("pv_use", "1", -1.0, 1.0, (n_pv,),
+                  "share of available PV used, plus this where negative") if n_pv else None,
+            Field("pv_reactive", "1", -0.44, 0.44, (n_pv,),
+                  "reactive injection / rated apparent power") if n_pv else None,
+            Field("ev_rate", "1", -1.0, 1.0, (n_ev,),
+                  "-1 as late as possible, 0 evenly, 1 as fast as possible") if n_ev else None,
+        ]  # fmt: skip
+    else:
+        fields = [
+            Field("exchange_target", "kW", -rating, rating,
+                  doc="exchange that the batteries together track, import positive"),
+            Field("export_cap", "kW", 0.0, 2.0 * rating,
+                  doc="PV is curtailed where the export would exceed it"),
+            Field("ev_rate", "1", -1.0, 1.0,
+                  doc="-1 as late as possible, 0 evenly, 1 as fast as possible"),
+            Field("reactive_offset", "1", -0.44, 0.44,
+                  doc="added to volt-var control, reactive injection / rated apparent power"),
+            Field("battery_offset", "kW", -f.battery_p_kw, f.battery_p_kw, (n_battery,),
+                  "added to a battery's share of the fleet's power") if n_battery else None,
+        ]  # fmt: skip
+        assert N_FLEET == 4
+    return FieldSet([field for field in fields if field is not None])
+
+
+assert tuple(p.name for p in GOVERNED_PARAMETERS) == GOVERNED and len(GOVERNED) == N_GOVERNED

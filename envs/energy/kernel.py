@@ -1,0 +1,189 @@
+"""One step of the energy grid, top to bottom: request, gate, world, settle, govern, report.
+
+`step_serial` and `step_parallel` step all environments in one call; both run `step_range`, so
+there is one implementation of the dynamics for one environment and for thousands.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import prange
+from numpy.typing import NDArray
+
+from daogym.envs.core.compiled import kernel_entry, kernel_function
+from daogym.envs.core.layout import Float, Int
+
+from .episode import advance_clock, begin_episode, close_sessions
+from .layout import (
+    AUTORESET_NEXT_STEP,
+    AUTORESET_SAME_STEP,
+    C_HORIZON,
+    M_AUTORESET,
+    OUT_WIDTH,
+    P_CALENDAR,
+    P_MODES,
+    P_PARENT,
+    P_R_PU,
+    P_SCALARS,
+    P_SHUNT_B_PU,
+    P_SHUNT_G_PU,
+    P_SIZES,
+    P_TAP,
+    P_X_PU,
+    PLAN_SCALARS,
+    S_DONE,
+    S_STEP,
+    S_SUMS,
+    X_MAX_SWEEPS,
+    X_SLACK_VOLTAGE_PU,
+    X_TOLERANCE_PU,
+    Z_ACTION,
+    Z_BATTERY,
+    Z_BUS,
+    Z_EV,
+    Z_OBSERVATION,
+    Z_PV,
+)
+from .observation import write_observation
+from .powerflow import TILE, solve_tile
+from .request import gate_request, make_request, read_world
+from .settle import advance_devices, settle_money
+
+Flags = NDArray[np.uint8]
+Float32 = NDArray[np.float32]
+
+
+@kernel_function
+def step_range(
+    low: int, high: int, pf: Float, pi: Int, rows: Float, world: Float, price_hours: Float,
+    days: Float, sf: Float, si: Int, actions: Float32, observations: Float32, out: Float,
+    flags: Flags,
+) -> None:  # fmt: skip
+    """Step the environments ``low <= lane < high``.
+
+    `observations` is (2, N, D): the next observation, and the last one of an episode that ended;
+    `out` is (2, N, OUT_WIDTH): this step, and the sums of an episode that ended; `flags` is
+    (2, N): terminated and truncated.
+    """
+    sizes = pi[P_SIZES]
+    n_bus = pi[sizes + Z_BUS]
+    scalars = pi[P_SCALARS]
+    autoreset = pi[pi[P_MODES] + M_AUTORESET]
+    horizon = pi[pi[P_CALENDAR] + C_HORIZON]
+    parent = pi[pi[P_PARENT] : pi[P_PARENT] + n_bus]
+    r_pu = pf[pi[P_R_PU] : pi[P_R_PU] + n_bus]
+    x_pu = pf[pi[P_X_PU] : pi[P_X_PU] + n_bus]
+    tap = pf[pi[P_TAP] : pi[P_TAP] + n_bus]
+    shunt_g = pf[pi[P_SHUNT_G_PU] : pi[P_SHUNT_G_PU] + n_bus]
+    shunt_b = pf[pi[P_SHUNT_B_PU] : pi[P_SHUNT_B_PU] + n_bus]
+    tile = np.empty((6, n_bus, TILE))
+    p_pu, q_pu, v_re, v_im, j_re, j_im = tile[0], tile[1], tile[2], tile[3], tile[4], tile[5]
+    change, active = np.empty(TILE), np.empty(TILE)
+    sweeps = np.empty(TILE, dtype=np.int64)
+    devices = pi[sizes + Z_BATTERY] + 2 * pi[sizes + Z_PV] + pi[sizes + Z_EV]
+    plan = np.empty((TILE, PLAN_SCALARS + devices))
+    clean = np.empty((TILE, pi[sizes + Z_ACTION]))
+    physical = np.empty(pi[sizes + Z_OBSERVATION])
+
+    for first in range(low, high, TILE):
+        width = min(TILE, high - first)
+        for e in range(width):
+            lane = first + e
+            flags[0, lane] = 0
+            flags[1, lane] = 0
+            for c in range(OUT_WIDTH):
+                out[0, lane, c] = 0.0
+            if si[lane, pi[S_DONE]] == 1:
+                for k in range(n_bus):
+                    p_pu[k, e] = 0.0
+                    q_pu[k, e] = 0.0
+            else:
+                read_world(lane, e, pf, pi, rows, days, sf, si, plan, p_pu, q_pu)
+                make_request(lane, e, pf, pi, sf, si, actions, out, clean, plan, p_pu)
+                gate_request(lane, e, pf, pi, sf, si, out, plan, p_pu, q_pu)
+        solve_tile(
+            width, parent, r_pu, x_pu, tap, shunt_g, shunt_b, pf[scalars + X_SLACK_VOLTAGE_PU],
+            pf[scalars + X_TOLERANCE_PU], int(pf[scalars + X_MAX_SWEEPS]), p_pu, q_pu, v_re, v_im,
+            j_re, j_im, change, active, sweeps,
+        )  # fmt: skip
+        for e in range(width):
+            lane = first + e
+            if si[lane, pi[S_DONE]] == 1:
+                if autoreset == AUTORESET_NEXT_STEP:
+                    begin_episode(lane, pf, pi, sf, si)
+                    write_observation(
+                        lane, pf, pi, world, price_hours, days, sf, si, physical, observations[0]
+                    )
+                continue
+            advance_devices(
+                lane, e, pf, pi, sf, si, out, plan, p_pu, v_re, v_im, j_re, j_im, sweeps
+            )
+            close_sessions(lane, pf, pi, sf, si, out)
+            advance_clock(lane, pf, pi, sf, si)
+            settle_money(lane, e, pf, pi, world, days, sf, si, out, plan)
+            for c in range(OUT_WIDTH):
+                sf[lane, pi[S_SUMS] + c] += out[0, lane, c]
+            if si[lane, pi[S_STEP]] < horizon:
+                write_observation(
+                    lane, pf, pi, world, price_hours, days, sf, si, physical, observations[0]
+                )
+                continue
+            flags[0, lane] = 1
+            si[lane, pi[S_DONE]] = 1
+            for c in range(OUT_WIDTH):
+                out[1, lane, c] = sf[lane, pi[S_SUMS] + c]
+            write_observation(
+                lane, pf, pi, world, price_hours, days, sf, si, physical, observations[1]
+            )
+            if autoreset == AUTORESET_SAME_STEP:
+                begin_episode(lane, pf, pi, sf, si)
+                write_observation(
+                    lane, pf, pi, world, price_hours, days, sf, si, physical, observations[0]
+                )
+            else:
+                for d in range(len(physical)):
+                    observations[0, lane, d] = observations[1, lane, d]
+
+
+@kernel_entry()
+def step_serial(
+    n_chunk: int, pf: Float, pi: Int, rows: Float, world: Float, price_hours: Float, days: Float,
+    sf: Float, si: Int, actions: Float32, observations: Float32, out: Float, flags: Flags,
+) -> None:  # fmt: skip
+    """Step all environments on the calling thread."""
+    step_range(
+        0, len(si), pf, pi, rows, world, price_hours, days, sf, si, actions, observations, out,
+        flags,
+    )  # fmt: skip
+
+
+@kernel_entry(parallel=True)
+def step_parallel(
+    n_chunk: int, pf: Float, pi: Int, rows: Float, world: Float, price_hours: Float, days: Float,
+    sf: Float, si: Int, actions: Float32, observations: Float32, out: Float, flags: Flags,
+) -> None:  # fmt: skip
+    """Step all environments, `n_chunk` pieces of whole tiles over Numba's threads."""
+    n = len(si)
+    tiles = (n + TILE - 1) // TILE
+    for chunk in prange(n_chunk):
+        low = chunk * tiles // n_chunk * TILE
+        high = min((chunk + 1) * tiles // n_chunk * TILE, n)
+        step_range(
+            low, high, pf, pi, rows, world, price_hours, days, sf, si, actions, observations, out,
+            flags,
+        )  # fmt: skip
+
+
+@kernel_entry()
+def reset_lanes(
+    mask: NDArray[np.bool_], pf: Float, pi: Int, world: Float, price_hours: Float, days: Float,
+    sf: Float, si: Int, observations: Float32,
+) -> None:  # fmt: skip
+    """Begin the next episode of the masked lanes and write their observations."""
+    physical = np.empty(pi[pi[P_SIZES] + Z_OBSERVATION])
+    for lane in range(len(si)):
+        if mask[lane]:
+            begin_episode(lane, pf, pi, sf, si)
+            write_observation(
+                lane, pf, pi, world, price_hours, days, sf, si, physical, observations[0]
+            )

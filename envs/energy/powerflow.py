@@ -1,0 +1,172 @@
+"""Radial AC power flow for a tile of environments.
+
+Current-summation backward/forward sweep (Shirmohammadi, Hong, Semlyen and Luo, IEEE Trans. Power
+Systems 3(2), 1988): with buses in breadth-first order, ``parent[k] < k``,
+
+    I_k = conj(S_k / V_k) + y_k V_k,    J_k = I_k + sum over children c of J_c / tap_c,
+    V_k = V_parent / tap_k - z_k J_k.
+
+Power is consumption (injection negative) in per unit. The environment is the innermost index,
+so that the compiler works on several environments at once. An environment that has converged is
+frozen, so that its result does not depend on its neighbours in the tile.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from daogym.envs.core.compiled import kernel_entry, kernel_function
+from daogym.envs.core.layout import Float, Int
+
+TILE = 16
+
+
+@kernel_function
+def solve_tile(
+    width: int,
+    parent: Int,
+    r_pu: Float,
+    x_pu: Float,
+    tap: Float,
+    shunt_g_pu: Float,
+    shunt_b_pu: Float,
+    slack_voltage_pu: float,
+    tolerance_pu: float,
+    max_sweeps: int,
+    p_pu: Float,
+    q_pu: Float,
+    v_re: Float,
+    v_im: Float,
+    j_re: Float,
+    j_im: Float,
+    change: Float,
+    active: Float,
+    sweeps: Int,
+) -> None:
+    """Solve environments ``0 <= e < width``; all of (n_bus, TILE) but parameters and the last three.
+
+    Reads `p_pu`, `q_pu`; writes voltages `v_*`, and currents `j_*`: row k > 0 is the current of the branch
+    into bus k, row 0 is all current that the slack bus delivers. `sweeps[e]` is the number of sweeps,
+    negative where the largest voltage change stayed above `tolerance_pu` after `max_sweeps`.
+    """
+    n_bus = len(parent)
+    for e in range(width):
+        v_re[0, e] = slack_voltage_pu
+        v_im[0, e] = 0.0
+        active[e] = 1.0
+        sweeps[e] = -max_sweeps
+    for k in range(1, n_bus):
+        up = parent[k]
+        inverse_tap = 1.0 / tap[k]
+        for e in range(width):
+            v_re[k, e] = v_re[up, e] * inverse_tap
+            v_im[k, e] = 0.0
+    for sweep in range(1, max_sweeps + 1):
+        _collect_currents(
+            width, parent, tap, shunt_g_pu, shunt_b_pu, p_pu, q_pu, v_re, v_im, j_re, j_im
+        )
+        for e in range(width):
+            change[e] = 0.0
+        for k in range(1, n_bus):
+            up = parent[k]
+            inverse_tap = 1.0 / tap[k]
+            r = r_pu[k]
+            x = x_pu[k]
+            for e in range(width):
+                new_re = v_re[up, e] * inverse_tap - (r * j_re[k, e] - x * j_im[k, e])
+                new_im = v_im[up, e] * inverse_tap - (r * j_im[k, e] + x * j_re[k, e])
+                moved = max(abs(new_re - v_re[k, e]), abs(new_im - v_im[k, e]))
+                change[e] = max(change[e], moved)
+                v_re[k, e] = new_re if active[e] > 0.0 else v_re[k, e]
+                v_im[k, e] = new_im if active[e] > 0.0 else v_im[k, e]
+        n_active = 0
+        for e in range(width):
+            if active[e] > 0.0:
+                if change[e] <= tolerance_pu:
+                    active[e] = 0.0
+                    sweeps[e] = sweep
+                else:
+                    n_active += 1
+        if n_active == 0:
+            break
+    _collect_currents(
+        width, parent, tap, shunt_g_pu, shunt_b_pu, p_pu, q_pu, v_re, v_im, j_re, j_im
+    )
+
+
+@kernel_function
+def _collect_currents(
+    width: int,
+    parent: Int,
+    tap: Float,
+    shunt_g_pu: Float,
+    shunt_b_pu: Float,
+    p_pu: Float,
+    q_pu: Float,
+    v_re: Float,
+    v_im: Float,
+    j_re: Float,
+    j_im: Float,
+) -> None:
+    """Backward sweep: branch currents from the present voltages."""
+    n_bus = len(parent)
+    for k in range(n_bus):
+        g = shunt_g_pu[k]
+        b = shunt_b_pu[k]
+        for e in range(width):
+            re = v_re[k, e]
+            im = v_im[k, e]
+            inverse = 1.0 / (re * re + im * im)
+            j_re[k, e] = (p_pu[k, e] * re + q_pu[k, e] * im) * inverse + (g * re - b * im)
+            j_im[k, e] = (p_pu[k, e] * im - q_pu[k, e] * re) * inverse + (g * im + b * re)
+    for k in range(n_bus - 1, 0, -1):
+        up = parent[k]
+        inverse_tap = 1.0 / tap[k]
+        for e in range(width):
+            j_re[up, e] += j_re[k, e] * inverse_tap
+            j_im[up, e] += j_im[k, e] * inverse_tap
+
+
+@kernel_entry()
+def solve_batch(
+    parent: Int,
+    r_pu: Float,
+    x_pu: Float,
+    tap: Float,
+    shunt_g_pu: Float,
+    shunt_b_pu: Float,
+    slack_voltage_pu: float,
+    tolerance_pu: float,
+    max_sweeps: int,
+    p_pu: Float,
+    q_pu: Float,
+    v_re: Float,
+    v_im: Float,
+    j_re: Float,
+    j_im: Float,
+    sweeps: Int,
+) -> None:
+    """Solve N operating points given as (N, n_bus) arrays; the outputs are written in place."""
+    n, n_bus = p_pu.shape
+    tile = np.empty((6, n_bus, TILE))
+    change = np.empty(TILE)
+    active = np.empty(TILE)
+    count = np.empty(TILE, dtype=np.int64)
+    for first in range(0, n, TILE):
+        width = min(TILE, n - first)
+        for k in range(n_bus):
+            for e in range(width):
+                tile[0, k, e] = p_pu[first + e, k]
+                tile[1, k, e] = q_pu[first + e, k]
+        solve_tile(
+            width, parent, r_pu, x_pu, tap, shunt_g_pu, shunt_b_pu, slack_voltage_pu,
+            tolerance_pu, max_sweeps, tile[0], tile[1], tile[2], tile[3], tile[4], tile[5],
+            change, active, count,
+        )  # fmt: skip
+        for e in range(width):
+            sweeps[first + e] = count[e]
+            for k in range(n_bus):
+                v_re[first + e, k] = tile[2, k, e]
+                v_im[first + e, k] = tile[3, k, e]
+                j_re[first + e, k] = tile[4, k, e]
+                j_im[first + e, k] = tile[5, k, e]

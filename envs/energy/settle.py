@@ -1,0 +1,334 @@
+"""The second half of a step: what the power flow means for devices, protection and money."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.layout import Float, Int
+from daogym.envs.dao.rules import excess, shortfall
+
+from .dynamics import (
+    ageing_rate,
+    oil_temperature_c,
+    stored_energy_kwh,
+    winding_gradient_c,
+)
+from .episode import total_ev_kwh, total_soc_kwh
+from .layout import (
+    C_HORIZON,
+    D_MEAN_PRICE,
+    E_CURTAILED_KWH,
+    E_ENERGY_BALANCE_KWH,
+    E_EV_UNMET_KWH,
+    E_EXPORT_KWH,
+    E_IMPORT_KWH,
+    E_INVERTER_TRIPS,
+    E_LOSSES_KWH,
+    E_OUTAGE_STEPS,
+    E_POWER_FLOW_SWEEPS,
+    E_RELAY_STEPS,
+    E_THROUGHPUT_KWH,
+    E_UNSERVED_KWH,
+    E_VIOLATED_BUS_HOURS,
+    G_RESERVE_FLOOR_SHARE,
+    K_LINE,
+    K_RESERVE,
+    K_TRANSFORMER,
+    K_VOLTAGE,
+    L_DAY,
+    L_EXCHANGE_KW,
+    L_LOAD_KW,
+    L_OUTAGE,
+    L_PV_AVAILABLE_KW,
+    L_QUARTER,
+    L_SHED_KW,
+    L_THROUGHPUT_KWH,
+    N_TERM,
+    OUT_BASELINE,
+    OUT_COST,
+    OUT_EVENT,
+    OUT_REWARD,
+    OUT_STEPS,
+    OUT_TERM,
+    P_BATTERY_KWH,
+    P_CALENDAR,
+    P_I_MAX_PU,
+    P_PV_BUS,
+    P_R_PU,
+    P_SCALARS,
+    P_SHUNT_G_PU,
+    P_SIZES,
+    PLAN_SCALARS,
+    S_BATTERY_KW,
+    S_BUDGET_KWH,
+    S_CURTAILED_SHARE,
+    S_EV_ENERGY_KWH,
+    S_EXCHANGE_KW,
+    S_GOVERNED,
+    S_HOT_SPOT_C,
+    S_INITIAL_EV_KWH,
+    S_INITIAL_SOC_KWH,
+    S_LOAD_KW,
+    S_LOADING,
+    S_OIL_C,
+    S_PV_KW,
+    S_PV_TRIP_STEPS,
+    S_RELAY_FACTOR,
+    S_RELAY_HOLD_STEPS,
+    S_SOC_KWH,
+    S_STEP,
+    S_VOLTAGE_PU,
+    T_AGEING,
+    T_EV_UNMET,
+    T_EXPORT,
+    T_IMPORT,
+    T_STOCK,
+    T_UNSERVED,
+    T_WEAR,
+    W_EXPORT_PRICE,
+    W_IMPORT_PRICE,
+    W_LOAD_KW,
+    W_PV_KW,
+    X_AGEING_EUR_PER_H,
+    X_AMBIENT_C,
+    X_BATTERY_DECAY,
+    X_BATTERY_GAIN_H,
+    X_BATTERY_KWH_TOTAL,
+    X_DT_H,
+    X_ETA_CHARGE,
+    X_ETA_DISCHARGE,
+    X_EV_EFFICIENCY,
+    X_EV_UNMET_EUR_PER_KWH,
+    X_HOT_SPOT_LIMIT_C,
+    X_LOSS_RATIO,
+    X_OIL_DECAY,
+    X_OIL_EXPONENT,
+    X_OIL_RISE_C,
+    X_RELAY_HOLD_STEPS,
+    X_RELAY_LOADING,
+    X_S_BASE_KVA,
+    X_SLACK_VOLTAGE_PU,
+    X_TRANSFORMER_KVA,
+    X_TRIP_STEPS,
+    X_TRIP_VOLTAGE_PU,
+    X_UNSERVED_EUR_PER_KWH,
+    X_VOLTAGE_FLOOR_PU,
+    X_VOLTAGE_HIGH_PU,
+    X_VOLTAGE_LOW_PU,
+    X_WEAR_EUR_PER_KWH,
+    X_WINDING_EXPONENT,
+    X_WINDING_RISE_C,
+    Z_BATTERY,
+    Z_BUS,
+    Z_EV,
+    Z_PV,
+)
+
+
+@kernel_function
+def advance_devices(
+    lane: int, e: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float, plan: Float,
+    p_pu: Float, v_re: Float, v_im: Float, j_re: Float, j_im: Float, sweeps: Int,
+) -> None:  # fmt: skip
+    """Voltages, loadings and costs; then batteries, cars, transformer and protection.
+
+    A power flow that did not converge, or fell below the voltage floor, is an outage: no
+    exchange, no load served, devices idle.
+    """
+    sizes = pi[P_SIZES]
+    n_bus, n_pv = pi[sizes + Z_BUS], pi[sizes + Z_PV]
+    n_battery, n_ev = pi[sizes + Z_BATTERY], pi[sizes + Z_EV]
+    scalars = pi[P_SCALARS]
+    dt_h = pf[scalars + X_DT_H]
+    base_kva = pf[scalars + X_S_BASE_KVA]
+    events = OUT_EVENT
+    out[0, lane, events + E_POWER_FLOW_SWEEPS] = abs(sweeps[e])
+
+    lowest = 1e9
+    losses = 0.0
+    consumed = 0.0
+    for k in range(n_bus):
+        square = v_re[k, e] * v_re[k, e] + v_im[k, e] * v_im[k, e]
+        voltage = np.sqrt(square)
+        sf[lane, pi[S_VOLTAGE_PU] + k] = voltage
+        lowest = min(lowest, voltage)
+        consumed += p_pu[k, e]
+        losses += pf[pi[P_SHUNT_G_PU] + k] * square
+        if k > 0:
+            current_square = j_re[k, e] * j_re[k, e] + j_im[k, e] * j_im[k, e]
+            losses += pf[pi[P_R_PU] + k] * current_square
+    outage = not (sweeps[e] > 0 and lowest >= pf[scalars + X_VOLTAGE_FLOOR_PU])
+    plan[e, L_OUTAGE] = 1.0 if outage else 0.0
+    exchange = 0.0
+    loading = 0.0
+    if outage:
+        out[0, lane, events + E_OUTAGE_STEPS] = 1.0
+        for k in range(n_bus):
+            sf[lane, pi[S_VOLTAGE_PU] + k] = 0.0
+    else:
+        slack = pf[scalars + X_SLACK_VOLTAGE_PU]
+        active = slack * j_re[0, e]
+        reactive = -slack * j_im[0, e]
+        exchange = active * base_kva
+        loading = np.sqrt(active * active + reactive * reactive) * base_kva
+        loading /= pf[scalars + X_TRANSFORMER_KVA]
+        out[0, lane, events + E_LOSSES_KWH] = losses * base_kva * dt_h
+        balance = abs(active - consumed - losses) * base_kva * dt_h
+        out[0, lane, events + E_ENERGY_BALANCE_KWH] = balance
+        _network_costs(lane, e, dt_h, pf, pi, sf, out, j_re, j_im)
+    out[0, lane, OUT_COST + K_TRANSFORMER] = excess(loading, 1.0) * dt_h
+    plan[e, L_EXCHANGE_KW] = exchange
+    sf[lane, pi[S_EXCHANGE_KW]] = exchange
+    sf[lane, pi[S_LOADING]] = loading
+
+    decay, gain = pf[scalars + X_BATTERY_DECAY], pf[scalars + X_BATTERY_GAIN_H]
+    for b in range(n_battery):
+        kw = 0.0 if outage else plan[e, PLAN_SCALARS + b]
+        capacity = pf[pi[P_BATTERY_KWH] + b]
+        soc = stored_energy_kwh(
+            sf[lane, pi[S_SOC_KWH] + b], kw, pf[scalars + X_ETA_CHARGE],
+            pf[scalars + X_ETA_DISCHARGE], decay, gain,
+        )  # fmt: skip
+        sf[lane, pi[S_SOC_KWH] + b] = min(max(soc, 0.0), capacity)
+        sf[lane, pi[S_BATTERY_KW] + b] = kw
+    throughput = 0.0 if outage else plan[e, L_THROUGHPUT_KWH]
+    out[0, lane, events + E_THROUGHPUT_KWH] = throughput
+    sf[lane, pi[S_BUDGET_KWH]] = max(sf[lane, pi[S_BUDGET_KWH]] - throughput, 0.0)
+    floor_kwh = sf[lane, pi[S_GOVERNED] + G_RESERVE_FLOOR_SHARE] * pf[scalars + X_BATTERY_KWH_TOTAL]
+    missing = shortfall(total_soc_kwh(lane, pi, sf), floor_kwh)
+    out[0, lane, OUT_COST + K_RESERVE] = (
+        missing / max(pf[scalars + X_BATTERY_KWH_TOTAL], 1e-9) * dt_h
+    )
+
+    ev = PLAN_SCALARS + n_battery + 2 * n_pv
+    for j in range(n_ev):
+        if not outage and plan[e, ev + j] > 0.0:
+            drawn = plan[e, ev + j] * pf[scalars + X_EV_EFFICIENCY] * dt_h
+            left = sf[lane, pi[S_EV_ENERGY_KWH] + j] - drawn
+            sf[lane, pi[S_EV_ENERGY_KWH] + j] = left if left > 1e-9 else 0.0
+
+    used = 0.0
+    pv = PLAN_SCALARS + n_battery
+    for j in range(n_pv):
+        if not outage:
+            used += plan[e, pv + j]
+        timer = si[lane, pi[S_PV_TRIP_STEPS] + j]
+        if timer > 0:
+            si[lane, pi[S_PV_TRIP_STEPS] + j] = timer - 1
+        elif sf[lane, pi[S_VOLTAGE_PU] + pi[pi[P_PV_BUS] + j]] > pf[scalars + X_TRIP_VOLTAGE_PU]:
+            si[lane, pi[S_PV_TRIP_STEPS] + j] = int(pf[scalars + X_TRIP_STEPS])
+            out[0, lane, events + E_INVERTER_TRIPS] += 1.0
+    available = plan[e, L_PV_AVAILABLE_KW]
+    out[0, lane, events + E_CURTAILED_KWH] = (available - used) * dt_h
+    sf[lane, pi[S_CURTAILED_SHARE]] = (available - used) / available if available > 1e-9 else 0.0
+    sf[lane, pi[S_PV_KW]] = used
+    served = 0.0 if outage else plan[e, L_LOAD_KW]
+    sf[lane, pi[S_LOAD_KW]] = served
+    unserved = plan[e, L_LOAD_KW] + plan[e, L_SHED_KW] - served
+    out[0, lane, events + E_UNSERVED_KWH] = unserved * dt_h
+    _advance_transformer(lane, loading, exchange, dt_h, pf, pi, sf, si, out)
+
+
+@kernel_function
+def _network_costs(
+    lane: int, e: int, dt_h: float, pf: Float, pi: Int, sf: Float, out: Float, j_re: Float,
+    j_im: Float,
+) -> None:  # fmt: skip
+    """Voltage: pu beyond the band, summed over buses, times hours; lines: loading above 1, likewise."""
+    scalars = pi[P_SCALARS]
+    low, high = pf[scalars + X_VOLTAGE_LOW_PU], pf[scalars + X_VOLTAGE_HIGH_PU]
+    beyond = 0.0
+    violated = 0
+    overload = 0.0
+    for k in range(1, pi[pi[P_SIZES] + Z_BUS]):
+        voltage = sf[lane, pi[S_VOLTAGE_PU] + k]
+        outside = excess(voltage, high) + shortfall(voltage, low)
+        if outside > 0.0:
+            beyond += outside
+            violated += 1
+        rating = pf[pi[P_I_MAX_PU] + k]
+        current_square = j_re[k, e] * j_re[k, e] + j_im[k, e] * j_im[k, e]
+        if current_square > rating * rating:
+            overload += np.sqrt(current_square) / rating - 1.0
+    out[0, lane, OUT_COST + K_VOLTAGE] = beyond * dt_h
+    out[0, lane, OUT_COST + K_LINE] = overload * dt_h
+    out[0, lane, OUT_EVENT + E_VIOLATED_BUS_HOURS] = violated * dt_h
+
+
+@kernel_function
+def _advance_transformer(
+    lane: int, loading: float, exchange: float, dt_h: float, pf: Float, pi: Int, sf: Float,
+    si: Int, out: Float,
+) -> None:  # fmt: skip
+    """Thermal model, ageing cost, and the relay that holds an overloaded transformer down."""
+    scalars = pi[P_SCALARS]
+    oil = oil_temperature_c(
+        sf[lane, pi[S_OIL_C]], loading, pf[scalars + X_AMBIENT_C], pf[scalars + X_OIL_RISE_C],
+        pf[scalars + X_LOSS_RATIO], pf[scalars + X_OIL_EXPONENT], pf[scalars + X_OIL_DECAY],
+    )  # fmt: skip
+    gradient = winding_gradient_c(
+        loading, pf[scalars + X_WINDING_RISE_C], pf[scalars + X_WINDING_EXPONENT]
+    )
+    hot_spot = oil + gradient
+    middle = 0.5 * (sf[lane, pi[S_OIL_C]] + oil) + gradient
+    out[0, lane, OUT_TERM + T_AGEING] = (
+        -ageing_rate(middle) * pf[scalars + X_AGEING_EUR_PER_H] * dt_h
+    )
+    sf[lane, pi[S_OIL_C]] = oil
+    sf[lane, pi[S_HOT_SPOT_C]] = hot_spot
+    hold = si[lane, pi[S_RELAY_HOLD_STEPS]]
+    if hold > 0:
+        out[0, lane, OUT_EVENT + E_RELAY_STEPS] = 1.0
+        si[lane, pi[S_RELAY_HOLD_STEPS]] = hold - 1
+    elif loading > pf[scalars + X_RELAY_LOADING] or (
+        hot_spot > pf[scalars + X_HOT_SPOT_LIMIT_C] and loading > 1.0
+    ):
+        si[lane, pi[S_RELAY_HOLD_STEPS]] = int(pf[scalars + X_RELAY_HOLD_STEPS])
+        sf[lane, pi[S_RELAY_FACTOR]] = 1.0 / loading if exchange > 0.0 else -1.0 / loading
+
+
+@kernel_function
+def settle_money(
+    lane: int, e: int, pf: Float, pi: Int, world: Float, days: Float, sf: Float, si: Int,
+    out: Float, plan: Float,
+) -> None:  # fmt: skip
+    """EUR of this step, metered at the transformer; the stock left at the end is valued.
+
+    Losses and curtailment are inside the metered exchange, so they are reported, never added.
+    """
+    scalars = pi[P_SCALARS]
+    dt_h = pf[scalars + X_DT_H]
+    quarter = int(plan[e, L_QUARTER])
+    import_price, export_price = world[W_IMPORT_PRICE, quarter], world[W_EXPORT_PRICE, quarter]
+    exchange_kwh = plan[e, L_EXCHANGE_KW] * dt_h
+    if exchange_kwh > 0.0:
+        out[0, lane, OUT_TERM + T_IMPORT] = -exchange_kwh * import_price
+        out[0, lane, OUT_EVENT + E_IMPORT_KWH] = exchange_kwh
+    else:
+        out[0, lane, OUT_TERM + T_EXPORT] = -exchange_kwh * export_price
+        out[0, lane, OUT_EVENT + E_EXPORT_KWH] = -exchange_kwh
+    out[0, lane, OUT_TERM + T_WEAR] = (
+        -out[0, lane, OUT_EVENT + E_THROUGHPUT_KWH] * pf[scalars + X_WEAR_EUR_PER_KWH]
+    )
+    out[0, lane, OUT_TERM + T_UNSERVED] = (
+        -out[0, lane, OUT_EVENT + E_UNSERVED_KWH] * pf[scalars + X_UNSERVED_EUR_PER_KWH]
+    )
+    out[0, lane, OUT_TERM + T_EV_UNMET] = (
+        -out[0, lane, OUT_EVENT + E_EV_UNMET_KWH] * pf[scalars + X_EV_UNMET_EUR_PER_KWH]
+    )
+    if si[lane, pi[S_STEP]] >= pi[pi[P_CALENDAR] + C_HORIZON]:
+        price = days[D_MEAN_PRICE, int(plan[e, L_DAY])]
+        stored = total_soc_kwh(lane, pi, sf) - sf[lane, pi[S_INITIAL_SOC_KWH]]
+        owed = total_ev_kwh(lane, pi, sf, si) - sf[lane, pi[S_INITIAL_EV_KWH]]
+        out[0, lane, OUT_TERM + T_STOCK] = price * (
+            stored * pf[scalars + X_ETA_DISCHARGE] - owed / pf[scalars + X_EV_EFFICIENCY]
+        )
+    total = 0.0
+    for t in range(N_TERM):
+        total += out[0, lane, OUT_TERM + t]
+    out[0, lane, OUT_REWARD] = total
+    out[0, lane, OUT_STEPS] = 1.0
+    net_kwh = (world[W_LOAD_KW, quarter] - world[W_PV_KW, quarter]) * dt_h
+    price = import_price if net_kwh > 0.0 else export_price
+    out[0, lane, OUT_BASELINE] = -net_kwh * price

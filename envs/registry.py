@@ -1,0 +1,76 @@
+"""Which environments there are: ids, scenarios, and the simulator of any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .core.simulator import Autoreset, Simulator
+from .energy.domain import EnergyDomain
+from .energy.named import energy_scenario
+from .energy.scenario import EnergyScenario
+
+ScenarioLike = str | Path | Mapping[str, Any] | EnergyScenario
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A versioned id: one scenario under one set of options."""
+
+    id: str
+    scenario: str
+    options: Mapping[str, Any]
+
+
+REGISTERED = (
+    Registration("daogym/EnergyGrid-v0", "lv_rural", {}),
+    Registration("daogym/EnergyGridSemiurban-v0", "lv_semiurban", {}),
+    Registration("daogym/EnergyGridIEEE33-v0", "ieee33", {}),
+    Registration("daogym/EnergyGridCigreMV-v0", "cigre_mv", {}),
+    Registration("daogym/EnergyGridDevices-v0", "lv_rural", {"action_mode": "device"}),
+)
+
+
+def load_scenario(
+    scenario: ScenarioLike, changes: Mapping[str, Any] | None = None
+) -> EnergyScenario:
+    """The validated scenario behind a name, a YAML path, a mapping or a scenario object."""
+    return energy_scenario(scenario, changes)
+
+
+def make_simulator(
+    scenario: ScenarioLike = "lv_rural",
+    num_envs: int = 1,
+    *,
+    threads: int = 1,
+    split: str = "train",
+    action_mode: str | None = None,
+    autoreset: Autoreset = "same_step",
+    stagger: bool = False,
+    carry: bool = False,
+    episode_days: int | None = None,
+) -> Simulator:
+    """A batched simulator of a scenario.
+
+    Args:
+        scenario: a name such as ``"lv_rural"`` or ``"ieee33+high_demand"``, the path of a YAML
+            file, a mapping of settings (``{"base": "lv_rural", "episode_days": 7}``) or a scenario.
+        num_envs: environments stepped in one call.
+        threads: threads of that call.
+        split: "train", "validation", "test" or "all": where episodes start.
+        action_mode: "fleet" (default) or "device".
+        autoreset, stagger, carry: see `Simulator`.
+        episode_days: overrides the scenario's.
+
+    Raises:
+        ConfigError: the scenario is at fault; the message names the key.
+        ValueError: another argument is.
+    """
+    changes = None if episode_days is None else {"episode_days": episode_days}
+    settings = load_scenario(scenario, changes)
+    domain = EnergyDomain(settings, split=split, action_mode=action_mode or "fleet")  # type: ignore[arg-type]
+    return Simulator(
+        domain, num_envs, threads=threads, autoreset=autoreset, stagger=stagger, carry=carry
+    )
