@@ -25,6 +25,7 @@ from safetensors import SafetensorError, safe_open
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 FORMAT = 1
+KEY = "daogym"
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -56,7 +57,9 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 def write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], document: Any) -> None:
     """One safetensors file of ``arrays``, with ``document`` as JSON in its metadata."""
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    metadata = {"format": str(FORMAT), "document": json.dumps(document, allow_nan=True)}
+    # One key only: safetensors writes several in an order of its own, and equal states should be
+    # equal files.
+    metadata = {KEY: json.dumps({"format": FORMAT, "document": document})}
     write_atomically(path, safetensors.numpy.save(contiguous, metadata=metadata))
 
 
@@ -75,14 +78,17 @@ def read_tensors(path: Path) -> tuple[Arrays, Any]:
         raise CheckpointError(
             f"{path}: not a safetensors file ({error}); only safetensors is read, never pickle"
         ) from error
-    if metadata.get("format") != str(FORMAT) or "document" not in metadata:
-        raise CheckpointError(
-            f"{path}: format {metadata.get('format')!r} in the metadata, expected {str(FORMAT)!r}"
-        )
     try:
-        return arrays, json.loads(metadata["document"])
-    except ValueError as error:
-        raise CheckpointError(f"{path}: its JSON document is damaged ({error})") from error
+        content = json.loads(metadata[KEY])
+        found, document = content["format"], content["document"]
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(
+            f"{path}: safetensors without daogym's document in the metadata; a file written by "
+            "this project is expected"
+        ) from None
+    if found != FORMAT:
+        raise CheckpointError(f"{path}: format {found!r}, expected {FORMAT!r}")
+    return arrays, document
 
 
 def random_states() -> tuple[Arrays, dict[str, Any]]:

@@ -58,10 +58,8 @@ class EpisodeSet:
 
     def begin(self, simulator: Any) -> None:
         """Reset a simulator of `simulator` to the start of the episodes."""
-        if self.date is None:
-            simulator.reset(seed=self.seed)
-        else:
-            simulator.reset(seed=self.seed, date=self.date)
+        options = None if self.date is None else {"date": self.date}
+        simulator.reset(seed=self.seed, options=options)
 
 
 @dataclass(frozen=True)
@@ -218,7 +216,7 @@ class Referee:
         if simulator is None:
             simulator = self.episodes.simulator(self.make, action_mode, self.threads)
             self._simulators[action_mode] = simulator
-            self._simulators.setdefault(simulator.action_mode, simulator)
+            self._simulators.setdefault(simulator.domain.action_mode, simulator)
         else:
             self.episodes.begin(simulator)
         return simulator

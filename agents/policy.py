@@ -201,7 +201,7 @@ def contract_of(simulator: Any, training_hash: str) -> Contract:
         id=str(simulator.scenario.name),
         scenario_hash=simulator.scenario_hash,
         training_hash=training_hash,
-        action_mode=simulator.action_mode,
+        action_mode=simulator.domain.action_mode,
         step_minutes=float(simulator.scenario.step_minutes),
         observation_fields=simulator.observation_fields.to_json(),
         action_fields=simulator.action_fields.to_json(),

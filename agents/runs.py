@@ -21,6 +21,8 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -56,7 +58,6 @@ class RunDirectory:
         self.best_file = path / "policy_best.safetensors"
         self.last_file = path / "policy_last.safetensors"
         self.onnx_file = path / "policy.onnx"
-        self._lock: int | None = None
 
     @classmethod
     def create(cls, config: TrainConfig) -> RunDirectory:
@@ -90,23 +91,23 @@ class RunDirectory:
             raise RunError(f"{path}: no run directory (config.yaml is missing)")
         return run
 
-    def lock(self) -> None:
-        """Keep a second process from training in the same directory; freed when this one ends."""
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep a second process from training in the same directory.
+
+        Raises `RunError` if another one does. The lock of a killed process is freed by the system.
+        """
         descriptor = os.open(self.path / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise RunError(f"{self.path}: another process is training in it") from None
+            for leftover in self.path.glob(".*.tmp"):
+                leftover.unlink(missing_ok=True)
+            yield
+        finally:
             os.close(descriptor)
-            raise RunError(f"{self.path}: another process is training in it") from None
-        self._lock = descriptor
-        for leftover in self.path.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
-
-    def unlock(self) -> None:
-        """Let other processes train in the directory again."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
     def config(self) -> TrainConfig:
         """The settings that the run was started with."""

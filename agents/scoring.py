@@ -13,7 +13,7 @@ from daogym.envs.core.score import score, score_interval
 from .evaluation import Outcome
 
 INTERVENTIONS = "interventions"
-SHED = "shed_kwh"
+SHED = "unserved_kwh"
 
 
 @dataclass(frozen=True)

@@ -46,12 +46,20 @@ def train(
     make_simulator: MakeSimulator = make_daogym_simulator,
     make_env: MakeEnv = make_sb3_env,
     console: Console | None = None,
+    conclude: bool = True,
 ) -> RunDirectory:
-    """Start a run in a new directory and see it to its end."""
+    """Start a run in a new directory and see it to its end.
+
+    Without ``conclude`` it ends with the last checkpoint: no comparison, export or report.
+    """
+    console = console or Console()
     run = RunDirectory.create(config)
-    run.lock()
-    run.write_config(config)
-    return _run(config, run, None, make_simulator, make_env, console or Console())
+    with run.lock():
+        run.write_config(config)
+        callback = _learn(config, run, None, make_simulator, make_env, console)
+        if conclude:
+            finish(config, run, callback, make_simulator, console)
+    return run
 
 
 def resume(
@@ -60,6 +68,7 @@ def resume(
     make_simulator: MakeSimulator = make_daogym_simulator,
     make_env: MakeEnv = make_sb3_env,
     console: Console | None = None,
+    conclude: bool = True,
 ) -> RunDirectory:
     """Continue a run from its checkpoint; the weights become those of an unbroken run.
 
@@ -68,28 +77,36 @@ def resume(
     """
     console = console or Console()
     run = RunDirectory.open(path)
-    run.lock()
     config = run.config()
     if not run.checkpoint_file.is_file():
         raise RunError(f"{path}: no checkpoint.safetensors; the run ended before its first one")
+    with run.lock():
+        _warn_of_changes(run, config, console)
+        checkpoint = read_tensors(run.checkpoint_file)
+        callback = _learn(config, run, checkpoint, make_simulator, make_env, console)
+        if conclude:
+            finish(config, run, callback, make_simulator, console)
+    return run
+
+
+def _warn_of_changes(run: RunDirectory, config: TrainConfig, console: Console) -> None:
     was, now = run.read_json("versions.json"), versions(config)
     changed = sorted(key for key in now if was.get(key) != now[key])
     if changed:
         console.print(
-            f"[yellow]{path}: {', '.join(changed)} changed since the run began; "
+            f"[yellow]{run.path}: {', '.join(changed)} changed since the run began; "
             "the result may differ in the last bits from an unbroken run[/yellow]"
         )
-    return _run(config, run, read_tensors(run.checkpoint_file), make_simulator, make_env, console)
 
 
-def _run(
+def _learn(
     config: TrainConfig,
     run: RunDirectory,
     checkpoint: tuple[dict[str, Any], Any] | None,
     make_simulator: MakeSimulator,
     make_env: MakeEnv,
     console: Console,
-) -> RunDirectory:
+) -> RunCallback:
     simulator = make_simulator(
         config.scenario,
         num_envs=config.num_envs,
@@ -130,9 +147,7 @@ def _run(
     console.print(
         f"{model.num_timesteps:,} steps; {time.perf_counter() - start:,.1f} s in this process"
     )
-    finish(config, run, callback, make_simulator, console)
-    run.unlock()
-    return run
+    return callback
 
 
 def _restore(model: PPO, simulator: Any, checkpoint: tuple[dict[str, Any], Any]) -> int:

@@ -7,14 +7,11 @@ problem is a network flow). `make_simulator` stands in for `daogym.make_simulato
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv
 
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.strict import StrictModel
@@ -52,15 +49,16 @@ class ToySimulator:
 
     cost_names = ("overfill_kwh",)
     term_names = ("load", "trade", "wear")
-    event_names = ("interventions", "shed_kwh")
+    event_names = ("interventions", "unserved_kwh")
 
     def __init__(self, scenario: ToyScenario, num_envs: int, split: str, stagger: bool) -> None:
         self.scenario, self.num_envs, self.split = scenario, num_envs, split
         self.scenario_hash = f"toy-{scenario.load_kw}-{scenario.reward_scale}"
         self.horizon = HORIZON
         self.stagger = stagger
-        self.action_mode = "device"
-        self.domain = ToyDomain()
+        self.domain = ToyDomain(scenario.reward_scale)
+        self.autoreset = "same_step"
+        self.action_size = 1
         self.observation_fields = FieldSet(
             [
                 Field("soc_kwh", "kWh", 0.0, CAPACITY_KWH, doc="energy stored"),
@@ -96,7 +94,10 @@ class ToySimulator:
         steps = (np.arange(HORIZON)[None, :] + self.phase[:, None]) % len(PRICES_EUR_PER_KWH)
         return np.asarray(PRICES_EUR_PER_KWH[steps])
 
-    def reset(self, seed: int | Sequence[int] | None = None, mask: Any = None) -> None:
+    def reset(
+        self, seed: int | Sequence[int] | None = None, mask: Any = None, options: Any = None
+    ) -> None:
+        assert not options, options
         rows = np.ones(self.num_envs, dtype=bool) if mask is None else np.asarray(mask)
         if seed is not None:
             lanes = np.arange(self.num_envs)
@@ -172,8 +173,12 @@ class ToySimulator:
 class ToyDomain:
     """The toy's controllers and its exact bound."""
 
+    action_mode = "device"
     controller_names = ("noop", "threshold", "planner")
     rule_names = ("noop", "threshold")
+
+    def __init__(self, reward_scale: float = 1.0) -> None:
+        self.reward_scale = reward_scale
 
     def make_controller(self, name: str) -> Any:
         return {"noop": Noop, "threshold": Threshold, "planner": Planner}[name]()
@@ -258,58 +263,3 @@ def make_simulator(
     assert not options, options
     settings = {} if isinstance(scenario, str) else dict(scenario)
     return ToySimulator(ToyScenario(**settings), num_envs, split, stagger)
-
-
-class ToyVecEnv(VecEnv):
-    """Stands in for the project's stable-baselines3 face."""
-
-    def __init__(self, simulator: ToySimulator, *, control_variate: bool = True) -> None:
-        self.simulator, self.control_variate = simulator, control_variate
-        self.simulator_seconds = 0.0
-        low, high = -np.ones(simulator.observation_fields.size), np.ones(1)
-        super().__init__(
-            simulator.num_envs,
-            spaces.Box(low.astype(np.float32), -low.astype(np.float32)),
-            spaces.Box(-high.astype(np.float32), high.astype(np.float32)),
-        )
-
-    def reset(self) -> NDArray[np.float32]:
-        self.simulator.reset(seed=self._seeds[0])
-        return self.simulator.observations.copy()
-
-    def step_async(self, actions: NDArray[np.float32]) -> None:
-        self._actions = actions
-
-    def step_wait(self) -> Any:
-        start = time.perf_counter()
-        self.simulator.step(self._actions)
-        self.simulator_seconds += time.perf_counter() - start
-        done = self.simulator.terminated.copy()
-        rewards = self.simulator.rewards - self.control_variate * self.simulator.baselines
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        for i in np.flatnonzero(done):
-            infos[i] = {
-                "terminal_observation": self.simulator.final_observations[i].copy(),
-                "TimeLimit.truncated": False,
-                "episode": {
-                    "r": float(self.simulator.episode_reward[i]),
-                    "l": int(self.simulator.episode_length[i]),
-                },
-            }
-        scaled = rewards * self.simulator.scenario.reward_scale
-        return self.simulator.observations.copy(), scaled.astype(np.float32), done, infos
-
-    def close(self) -> None:
-        pass
-
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        return [getattr(self.simulator, attr_name, None)] * self.num_envs
-
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        raise NotImplementedError
-
-    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> Any:
-        raise NotImplementedError
-
-    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        return [False] * self.num_envs

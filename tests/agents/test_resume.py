@@ -1,0 +1,144 @@
+"""A run that is killed and resumed ends with the weights of an unbroken run, bit for bit."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.numpy
+
+from daogym.agents.checkpoint import CheckpointError, read_tensors, write_tensors
+from daogym.agents.config import TrainConfig
+from daogym.agents.runs import RunDirectory, RunError
+from daogym.agents.training import resume, train
+
+DRIVER = Path(__file__).with_name("driver.py")
+CLOCK_COLUMNS = {"time/fps", "time/time_elapsed", "time/simulator_share", "time/iterations"}
+
+
+def start(*words: str) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, str(DRIVER), *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+
+
+def rows_of(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{k: v for k, v in row.items() if k not in CLOCK_COLUMNS} for row in rows]
+
+
+def kill_after_rollouts(process: subprocess.Popen[bytes], run: Path, rollouts: int) -> None:
+    """SIGKILL once metrics.csv holds that many rows."""
+    metrics = run / "metrics.csv"
+    deadline = time.monotonic() + 60
+    while not metrics.is_file() or metrics.read_bytes().count(b"\n") < rollouts + 1:
+        if process.poll() is not None or time.monotonic() > deadline:
+            assert process.stderr is not None
+            raise AssertionError(f"ended before it was killed: {process.stderr.read()!r}")
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
+def test_a_run_killed_twice_ends_with_the_weights_of_an_unbroken_run(
+    toy_config: Callable[..., TrainConfig], toy: Any
+) -> None:
+    changes = {
+        "total_steps": 12 * 64 * 14,
+        "eval_every_steps": 12 * 64 * 3,
+        "checkpoint_every_rollouts": 4,
+        "tensorboard": True,
+    }
+    whole = train(toy_config(run_name="whole", **changes), make_simulator=toy.make_simulator)
+    config = toy_config(run_name="killed", **changes)
+    killed = Path(config.run_root) / "killed"
+    words = ["--config", config.model_dump_json()]
+    # After 3 rollouts only the checkpoint of the start exists, after 10 that of 8 rollouts.
+    for rollouts, checkpoint in ((3, 0), (10, 8)):
+        kill_after_rollouts(start(*words, "slow"), killed, rollouts)
+        state = read_tensors(killed / "checkpoint.safetensors")[1]["learner"]
+        assert state["num_timesteps"] == checkpoint * config.rollout_steps
+        words = ["--resume", str(killed)]
+    assert not (killed / "report.json").exists()
+
+    process = start(*words)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors.decode()
+    for name in ("policy_last.safetensors", "policy_best.safetensors", "policy.onnx"):
+        assert (killed / name).read_bytes() == (whole.path / name).read_bytes(), name
+    assert rows_of(killed) == rows_of(whole.path)
+    ours = safetensors.numpy.load_file(killed / "checkpoint.safetensors")
+    theirs = safetensors.numpy.load_file(whole.path / "checkpoint.safetensors")
+    assert ours.keys() == theirs.keys()
+    for name, array in ours.items():
+        assert array.tobytes() == theirs[name].tobytes(), name
+
+
+def test_a_finished_run_resumes_to_itself(toy_config: Callable[..., TrainConfig], toy: Any) -> None:
+    run = train(toy_config(), make_simulator=toy.make_simulator)
+    weights, rows = run.last_file.read_bytes(), rows_of(run.path)
+    (run.path / "report.json").unlink()
+    resume(run.path, make_simulator=toy.make_simulator)
+    assert run.last_file.read_bytes() == weights
+    assert rows_of(run.path) == rows
+    assert json.loads((run.path / "report.json").read_text())["results"]
+
+
+def test_nothing_to_resume_is_said(
+    toy_config: Callable[..., TrainConfig], toy: Any, tmp_path: Path
+) -> None:
+    options = {"make_simulator": toy.make_simulator}
+    with pytest.raises(RunError, match=r"config\.yaml is missing"):
+        resume(tmp_path / "nowhere", **options)
+    run = RunDirectory.create(toy_config())
+    run.write_config(toy_config())
+    with pytest.raises(RunError, match="before its first one"):
+        resume(run.path, **options)
+
+
+def test_a_changed_setting_or_scenario_is_refused(
+    toy_config: Callable[..., TrainConfig], toy: Any
+) -> None:
+    options = {"make_simulator": toy.make_simulator}
+    run = train(toy_config(), **options)
+    run.write_config(toy_config(gamma=0.5))
+    with pytest.raises(RunError, match="training_hash"):
+        resume(run.path, **options)
+    run.write_config(toy_config(scenario={"load_kw": 2.0}))
+    with pytest.raises(RunError, match="_hash"):
+        resume(run.path, **options)
+
+
+def test_a_checkpoint_of_other_tensors_is_refused(
+    toy_config: Callable[..., TrainConfig], toy: Any
+) -> None:
+    options = {"make_simulator": toy.make_simulator}
+    run = train(toy_config(), **options)
+    arrays, document = read_tensors(run.checkpoint_file)
+    arrays["policy/action_net.weight"] = arrays["policy/action_net.weight"][:, :-1]
+    write_tensors(run.checkpoint_file, arrays, document)
+    with pytest.raises(CheckpointError, match=r"action_net\.weight.*expected \(1, 32\)"):
+        resume(run.path, **options)
+
+
+def test_two_processes_never_train_in_one_directory(
+    toy_config: Callable[..., TrainConfig], toy: Any
+) -> None:
+    options = {"make_simulator": toy.make_simulator}
+    run = train(toy_config(), **options)
+    with run.lock(), pytest.raises(RunError, match="another process"):
+        resume(run.path, **options)
