@@ -83,8 +83,9 @@ class OnnxPolicy:
             )
 
 
-def read_capped(path: Path, limit: int = MAX_BYTES) -> bytes:
-    """The file's bytes; `OnnxError` when it is missing or larger than ``limit`` bytes."""
+def read_capped(path: Path, limit: int | None = None) -> bytes:
+    """The file's bytes; `OnnxError` when missing or above ``limit`` (default `MAX_BYTES`)."""
+    limit = MAX_BYTES if limit is None else limit
     try:
         with path.open("rb") as file:
             data = file.read(limit + 1)
