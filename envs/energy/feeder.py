@@ -87,7 +87,7 @@ class Feeder:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in _DTYPES:
-                array = np.array(value, dtype=_DTYPES[field.name])
+                array: NDArray[np.generic] = np.array(value, dtype=_DTYPES[field.name])
                 array.setflags(write=False)
                 object.__setattr__(self, field.name, array)
             elif field.type == "Names":

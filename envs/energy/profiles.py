@@ -72,11 +72,13 @@ class Series:
         Returns:
             Ascending world days; empty when no run is that long.
         """
-        first = np.arange(max(self.n_days - days + 1, 0))
-        good = np.ones(len(first), dtype=np.bool_)
-        for offset in range(days):
-            day = first + offset
-            good &= (self.split[day] == split) & (self.year_start[day] == self.year_start[first])
+        if not 1 <= days <= self.n_days:
+            return np.zeros(0, dtype=np.int64)
+        first = np.arange(self.n_days - days + 1)
+        last = first + days - 1
+        good = (self.split[first] == split) & (self.year_start[first] == self.year_start[last])
+        for offset in range(1, days):
+            good &= self.split[first + offset] == split
         return first[good]
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import difflib
+import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -226,7 +227,7 @@ def _read_table(
 
 def _rows(path: FilePath) -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of each row that is not blank."""
-    reader = csv.reader(_read_text(path).splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(_read_text(path)), strict=True)
     try:
         for row in reader:
             if row:
@@ -252,7 +253,8 @@ def _check_header(
             )
     for name in header:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+            absent = [other for other in known if other not in header]
+            near = difflib.get_close_matches(name, absent, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise UserGridError(
                 f"{path}: line 1: column {name!r} belongs to no load or plant of the grid{hint}"
