@@ -80,12 +80,18 @@ def test_the_wheel_holds_every_source_and_data_file(wheel: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in texts)
 
 
-def test_the_wheel_wins_over_folders_of_the_user(installed: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def users_folder(tmp_path: Path) -> Path:
+    """A folder with packages of the user's, named like this project's top-level folders."""
     for folder in ("envs", "agents", "leaderboard"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "__init__.py").write_text("raise ImportError('the user\\'s folder')")
+    return tmp_path
+
+
+def test_the_wheel_wins_over_folders_of_the_user(installed: Path, users_folder: Path) -> None:
     modules = ["daogym", "daogym.envs.core", "daogym.envs.dao", "daogym.envs.energy"]
-    modules += ["daogym.envs.adapters", "daogym.agents"]
+    modules += ["daogym.envs.adapters", "daogym.agents", "daogym.agents.export"]
     code = (
         "import importlib, sys\n"
         f"for name in {modules!r}:\n"
@@ -93,11 +99,31 @@ def test_the_wheel_wins_over_folders_of_the_user(installed: Path, tmp_path: Path
         "print(sorted({'envs', 'agents', 'leaderboard'} & sys.modules.keys()))\n"
     )
     *files, shadowing = run(
-        sys.executable, "-c", code, cwd=tmp_path, PYTHONPATH=str(installed)
+        sys.executable, "-c", code, cwd=users_folder, PYTHONPATH=str(installed)
     ).splitlines()
     expected = [installed / name.replace(".", "/") / "__init__.py" for name in modules]
     assert [Path(file) for file in files] == expected
     assert shadowing == "[]"
+
+
+def test_the_wheel_steps_a_scenario_beside_folders_of_the_user(
+    installed: Path, users_folder: Path
+) -> None:
+    code = (
+        "import sys, numpy, daogym\n"
+        "simulator = daogym.make_simulator('lv_rural', num_envs=2)\n"
+        "simulator.reset(seed=0)\n"
+        "width = simulator.action_fields.size\n"
+        "simulator.step(numpy.zeros((2, width), dtype=numpy.float32))\n"
+        "assert numpy.isfinite(simulator.rewards).all()\n"
+        "own = [m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'daogym']\n"
+        "print(*own, sep='\\n')\n"
+    )
+    files = run(
+        sys.executable, "-c", code, cwd=users_folder, PYTHONPATH=str(installed)
+    ).splitlines()
+    assert len(files) > 5
+    assert all(Path(file).is_relative_to(installed) for file in files), files
 
 
 def test_versions_agree(wheel: Path, installed: Path) -> None:
