@@ -208,6 +208,20 @@ def test_switches_fuse_buses_open_lines_and_shunts_count() -> None:
     check_against_newton(net)
 
 
+def test_switch_with_an_impedance_is_a_branch() -> None:
+    net = transformer_net()
+    behind = pandapower.create_bus(net, 0.4)
+    pandapower.create_switch(net, 1, 2, "b", closed=False, z_ohm=0.5)
+    pandapower.create_switch(net, 3, behind, "b", z_ohm=0.05)
+    pandapower.create_load(net, behind, 0.01, 0.002)
+    feeder, bus_map, solved = *convert(net, "case"), newton_raphson(net)
+    voltage, _ = sweep(feeder, demand(feeder, net, bus_map))
+    found = [abs(voltage[bus_map[row]]) for row in range(5)]
+    np.testing.assert_allclose(found, solved.res_bus.vm_pu, atol=1e-6)
+    assert feeder.parent[bus_map[behind]] == bus_map[3]
+    assert feeder.i_max_pu[bus_map[behind]] == np.inf
+
+
 def test_devices_of_simbench() -> None:
     feeder = load_feeder("lv_rural")
     assert feeder.transformer_kva == pytest.approx(160.0)
