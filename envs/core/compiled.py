@@ -37,7 +37,11 @@ def source_hash() -> str:
     for path in sorted(_PACKAGE_ROOT.rglob("*.py")):
         digest.update(path.relative_to(_PACKAGE_ROOT).as_posix().encode())
         digest.update(path.read_bytes())
-    flags = sorted(f"{k}={v}" for k, v in os.environ.items() if k.startswith("NUMBA_"))
+    flags = sorted(
+        f"{k}={v}"
+        for k, v in os.environ.items()
+        if k.startswith("NUMBA_") and k != "NUMBA_NUM_THREADS"
+    )
     digest.update("\n".join([numba.__version__, sys.version, *flags]).encode())
     return digest.hexdigest()[:20]
 

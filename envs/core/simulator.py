@@ -121,10 +121,21 @@ class Simulator:
         self._n_chunk = 8 * self.threads if self._parallel else 1
         self._name_views()
         self._seeded = False
-        self._episode = self.state("episode")
+        self._compile()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles hold: a view copied by itself would not show the block any more."""
+        own = self.__dict__.items()
+        return {k: v for k, v in own if getattr(v, "base", None) is None and k != "_step"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._step = self.domain.step_parallel if self._parallel else self.domain.step_serial
+        self._name_views()
         self._compile()
 
     def _name_views(self) -> None:
+        """The public arrays, as views of the blocks."""
         k, m = len(self.cost_names), len(self.term_names)
         now, ended = self._out
         self.observations: NDArray[np.float32] = self._observations[0]
@@ -141,6 +152,7 @@ class Simulator:
         self.episode_costs: Float = ended[:, 3 : 3 + k]
         self.episode_terms: Float = ended[:, 3 + k : 3 + k + m]
         self.episode_events: Float = ended[:, 3 + k + m :]
+        self._episode = self.state("episode")
 
     def _compile(self) -> None:
         """First call of both kernels, with no lane: compiles them, or loads them from disk."""

@@ -63,7 +63,7 @@ from .layout import (
     S_PV_ERROR,
     S_PV_KW,
     S_PV_TRIP_STEPS,
-    S_RELAY_FACTOR,
+    S_RELAY_DIRECTION,
     S_RELAY_HOLD_STEPS,
     S_ROOT_KEY,
     S_SOC_KWH,
@@ -156,7 +156,7 @@ def _set_devices(lane: int, key: Any, pf: Float, pi: Int, sf: Float, si: Int) ->
     for j in range(pi[sizes + Z_PV]):
         si[lane, pi[S_PV_TRIP_STEPS] + j] = 0
     si[lane, pi[S_RELAY_HOLD_STEPS]] = 0
-    sf[lane, pi[S_RELAY_FACTOR]] = 1.0
+    sf[lane, pi[S_RELAY_DIRECTION]] = 0.0
     oil = oil_temperature_c(
         0.0, 0.3, pf[scalars + X_AMBIENT_C], pf[scalars + X_OIL_RISE_C],
         pf[scalars + X_LOSS_RATIO], pf[scalars + X_OIL_EXPONENT], 0.0,

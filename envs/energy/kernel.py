@@ -35,6 +35,7 @@ from .layout import (
     S_STEP,
     S_SUMS,
     X_MAX_SWEEPS,
+    X_S_BASE_KVA,
     X_SLACK_VOLTAGE_PU,
     X_TOLERANCE_PU,
     Z_ACTION,
@@ -47,7 +48,7 @@ from .layout import (
 from .observation import write_observation
 from .powerflow import TILE, solve_tile
 from .request import gate_request, make_request, read_world
-from .settle import advance_devices, settle_money
+from .settle import NETWORK_ROWS, advance_devices, measure_network, settle_money
 
 Flags = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
@@ -55,7 +56,7 @@ Float32 = NDArray[np.float32]
 
 @kernel_function
 def step_range(
-    low: int, high: int, pf: Float, pi: Int, rows: Float, world: Float, price_hours: Float,
+    low: int, high: int, pf: Float, pi: Int, rows: Float32, world: Float, price_hours: Float,
     days: Float, sf: Float, si: Int, actions: Float32, observations: Float32, out: Float,
     flags: Flags,
 ) -> None:  # fmt: skip
@@ -76,11 +77,14 @@ def step_range(
     tap = pf[pi[P_TAP] : pi[P_TAP] + n_bus]
     shunt_g = pf[pi[P_SHUNT_G_PU] : pi[P_SHUNT_G_PU] + n_bus]
     shunt_b = pf[pi[P_SHUNT_B_PU] : pi[P_SHUNT_B_PU] + n_bus]
-    tile = np.empty((6, n_bus, TILE))
+    inverse_base = 1.0 / pf[scalars + X_S_BASE_KVA]
+    tile = np.empty((7, n_bus, TILE))
     p_pu, q_pu, v_re, v_im, j_re, j_im = tile[0], tile[1], tile[2], tile[3], tile[4], tile[5]
+    volts = tile[6]
+    network = np.empty((NETWORK_ROWS, TILE))
     change, active = np.empty(TILE), np.empty(TILE)
     sweeps = np.empty(TILE, dtype=np.int64)
-    devices = pi[sizes + Z_BATTERY] + 2 * pi[sizes + Z_PV] + pi[sizes + Z_EV]
+    devices = 3 * pi[sizes + Z_BATTERY] + 2 * pi[sizes + Z_PV] + pi[sizes + Z_EV]
     plan = np.empty((TILE, PLAN_SCALARS + devices))
     clean = np.empty((TILE, pi[sizes + Z_ACTION]))
     physical = np.empty(pi[sizes + Z_OBSERVATION])
@@ -100,12 +104,17 @@ def step_range(
             else:
                 read_world(lane, e, pf, pi, rows, days, sf, si, plan, p_pu, q_pu)
                 make_request(lane, e, pf, pi, sf, si, actions, out, clean, plan, p_pu)
-                gate_request(lane, e, pf, pi, sf, si, out, plan, p_pu, q_pu)
+                gate_request(lane, e, pf, pi, sf, out, plan, p_pu, q_pu)
+        for k in range(n_bus):
+            for e in range(width):
+                p_pu[k, e] *= inverse_base
+                q_pu[k, e] *= inverse_base
         solve_tile(
             width, parent, r_pu, x_pu, tap, shunt_g, shunt_b, pf[scalars + X_SLACK_VOLTAGE_PU],
             pf[scalars + X_TOLERANCE_PU], int(pf[scalars + X_MAX_SWEEPS]), p_pu, q_pu, v_re, v_im,
             j_re, j_im, change, active, sweeps,
         )  # fmt: skip
+        measure_network(width, pf, pi, p_pu, v_re, v_im, j_re, j_im, volts, network)
         for e in range(width):
             lane = first + e
             if si[lane, pi[S_DONE]] == 1:
@@ -115,9 +124,7 @@ def step_range(
                         lane, pf, pi, world, price_hours, days, sf, si, physical, observations[0]
                     )
                 continue
-            advance_devices(
-                lane, e, pf, pi, sf, si, out, plan, p_pu, v_re, v_im, j_re, j_im, sweeps
-            )
+            advance_devices(lane, e, pf, pi, sf, si, out, plan, volts, network, j_re, j_im, sweeps)
             close_sessions(lane, pf, pi, sf, si, out)
             advance_clock(lane, pf, pi, sf, si)
             settle_money(lane, e, pf, pi, world, days, sf, si, out, plan)
@@ -147,7 +154,7 @@ def step_range(
 
 @kernel_entry()
 def step_serial(
-    n_chunk: int, pf: Float, pi: Int, rows: Float, world: Float, price_hours: Float, days: Float,
+    n_chunk: int, pf: Float, pi: Int, rows: Float32, world: Float, price_hours: Float, days: Float,
     sf: Float, si: Int, actions: Float32, observations: Float32, out: Float, flags: Flags,
 ) -> None:  # fmt: skip
     """Step all environments on the calling thread."""
@@ -159,7 +166,7 @@ def step_serial(
 
 @kernel_entry(parallel=True)
 def step_parallel(
-    n_chunk: int, pf: Float, pi: Int, rows: Float, world: Float, price_hours: Float, days: Float,
+    n_chunk: int, pf: Float, pi: Int, rows: Float32, world: Float, price_hours: Float, days: Float,
     sf: Float, si: Int, actions: Float32, observations: Float32, out: Float, flags: Flags,
 ) -> None:  # fmt: skip
     """Step all environments, `n_chunk` pieces of whole tiles over Numba's threads."""

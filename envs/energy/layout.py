@@ -126,15 +126,15 @@ SCALARS = (
 
 # Columns of a lane's plan; the set-points of batteries, PV (P, then Q) and chargers follow.
 (L_QUARTER, L_DAY, L_LOAD_KW, L_SHED_KW, L_PV_AVAILABLE_KW, L_PV_READY_KW, L_EV_KW,
- L_OUTAGE, L_EXCHANGE_KW, L_THROUGHPUT_KWH) = range(10)  # fmt: skip
-PLAN_SCALARS = 10
+ L_EXCHANGE_KW, L_THROUGHPUT_KWH) = range(9)  # fmt: skip
+PLAN_SCALARS = 9
 
 # State parts; their offsets follow those of the parameters in the int64 vector.
 STATE_NAMES = (
     "root_key", "episode", "episode_key", "step", "day", "done", "started", "forced_day",
     "ev_day", "ev_arrival_step", "ev_departure_step", "pv_trip_steps", "relay_hold_steps",
     "soc_kwh", "battery_kw", "voltage_pu", "ev_energy_kwh", "oil_c", "hot_spot_c",
-    "loading", "exchange_kw", "load_kw", "pv_kw", "curtailed_share", "relay_factor",
+    "loading", "exchange_kw", "load_kw", "pv_kw", "curtailed_share", "relay_direction",
     "load_error", "pv_error", "budget_kwh", "initial_soc_kwh", "initial_ev_kwh",
     "governed", "sums",
 )  # fmt: skip
@@ -143,7 +143,7 @@ STATE_NAMES = (
     S_FORCED_DAY,
     S_EV_DAY, S_EV_ARRIVAL_STEP, S_EV_DEPARTURE_STEP, S_PV_TRIP_STEPS, S_RELAY_HOLD_STEPS,
     S_SOC_KWH, S_BATTERY_KW, S_VOLTAGE_PU, S_EV_ENERGY_KWH, S_OIL_C, S_HOT_SPOT_C,
-    S_LOADING, S_EXCHANGE_KW, S_LOAD_KW, S_PV_KW, S_CURTAILED_SHARE, S_RELAY_FACTOR,
+    S_LOADING, S_EXCHANGE_KW, S_LOAD_KW, S_PV_KW, S_CURTAILED_SHARE, S_RELAY_DIRECTION,
     S_LOAD_ERROR, S_PV_ERROR, S_BUDGET_KWH, S_INITIAL_SOC_KWH, S_INITIAL_EV_KWH,
     S_GOVERNED, S_SUMS,
 ) = range(N_PARAMETER, N_PARAMETER + 32)  # fmt: skip
@@ -181,7 +181,7 @@ def state_layout(n_bus: int, n_pv: int, n_battery: int, n_ev: int) -> Layout:
             Part("load_kw", (), "last measured load without cars and batteries, kW"),
             Part("pv_kw", (), "last measured PV output, kW"),
             Part("curtailed_share", (), "last share of the available PV that was not used"),
-            Part("relay_factor", (), "share of power that the transformer relay lets through"),
+            Part("relay_direction", (), "1: the relay holds imports down, -1: exports"),
             Part("load_error", (), "standardised error of the load forecast"),
             Part("pv_error", (), "standardised error of the PV forecast"),
             Part("budget_kwh", (), "battery throughput left until midnight, kWh"),

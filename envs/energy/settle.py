@@ -39,7 +39,6 @@ from .layout import (
     L_DAY,
     L_EXCHANGE_KW,
     L_LOAD_KW,
-    L_OUTAGE,
     L_PV_AVAILABLE_KW,
     L_QUARTER,
     L_SHED_KW,
@@ -74,7 +73,7 @@ from .layout import (
     S_OIL_C,
     S_PV_KW,
     S_PV_TRIP_STEPS,
-    S_RELAY_FACTOR,
+    S_RELAY_DIRECTION,
     S_RELAY_HOLD_STEPS,
     S_SOC_KWH,
     S_STEP,
@@ -125,135 +124,159 @@ from .layout import (
     Z_PV,
 )
 
+# Rows of the tile's network results.
+(N_LOWEST, N_CONSUMED, N_LOSSES, N_BEYOND, N_VIOLATED, N_OVERLOAD) = range(6)
+NETWORK_ROWS = 6
+
+
+@kernel_function
+def measure_network(
+    width: int, pf: Float, pi: Int, p_pu: Float, v_re: Float, v_im: Float, j_re: Float,
+    j_im: Float, volts: Float, network: Float,
+) -> None:  # fmt: skip
+    """Voltages (n_bus, TILE) and, summed over buses, rows N_* of `network`, for a whole tile."""
+    n_bus = pi[pi[P_SIZES] + Z_BUS]
+    scalars = pi[P_SCALARS]
+    low, high = pf[scalars + X_VOLTAGE_LOW_PU], pf[scalars + X_VOLTAGE_HIGH_PU]
+    for e in range(width):
+        for row in range(NETWORK_ROWS):
+            network[row, e] = 0.0
+        network[N_LOWEST, e] = 1e9
+    for k in range(n_bus):
+        conductance = pf[pi[P_SHUNT_G_PU] + k]
+        resistance = pf[pi[P_R_PU] + k]
+        rating = pf[pi[P_I_MAX_PU] + k]
+        inverse_rating = 1.0 / rating
+        held = 1.0 if k > 0 else 0.0
+        for e in range(width):
+            square = v_re[k, e] * v_re[k, e] + v_im[k, e] * v_im[k, e]
+            voltage = np.sqrt(square)
+            current_square = j_re[k, e] * j_re[k, e] + j_im[k, e] * j_im[k, e]
+            volts[k, e] = voltage
+            outside = max(voltage - high, 0.0) + max(low - voltage, 0.0)
+            network[N_LOWEST, e] = min(network[N_LOWEST, e], voltage)
+            network[N_CONSUMED, e] += p_pu[k, e]
+            network[N_LOSSES, e] += conductance * square + resistance * current_square
+            network[N_BEYOND, e] += held * outside
+            network[N_VIOLATED, e] += held if outside > 0.0 else 0.0
+            network[N_OVERLOAD, e] += held * max(
+                np.sqrt(current_square) * inverse_rating - 1.0, 0.0
+            )
+
 
 @kernel_function
 def advance_devices(
     lane: int, e: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float, plan: Float,
-    p_pu: Float, v_re: Float, v_im: Float, j_re: Float, j_im: Float, sweeps: Int,
+    volts: Float, network: Float, j_re: Float, j_im: Float, sweeps: Int,
 ) -> None:  # fmt: skip
-    """Voltages, loadings and costs; then batteries, cars, transformer and protection.
+    """Exchange and costs of the network; then batteries, cars, transformer and protection.
 
     A power flow that did not converge, or fell below the voltage floor, is an outage: no
     exchange, no load served, devices idle.
     """
     sizes = pi[P_SIZES]
-    n_bus, n_pv = pi[sizes + Z_BUS], pi[sizes + Z_PV]
-    n_battery, n_ev = pi[sizes + Z_BATTERY], pi[sizes + Z_EV]
+    n_bus = pi[sizes + Z_BUS]
     scalars = pi[P_SCALARS]
     dt_h = pf[scalars + X_DT_H]
     base_kva = pf[scalars + X_S_BASE_KVA]
-    events = OUT_EVENT
-    out[0, lane, events + E_POWER_FLOW_SWEEPS] = abs(sweeps[e])
-
-    lowest = 1e9
-    losses = 0.0
-    consumed = 0.0
+    out[0, lane, OUT_EVENT + E_POWER_FLOW_SWEEPS] = abs(sweeps[e])
+    served = sweeps[e] > 0 and network[N_LOWEST, e] >= pf[scalars + X_VOLTAGE_FLOOR_PU]
+    state_volts = pi[S_VOLTAGE_PU]
     for k in range(n_bus):
-        square = v_re[k, e] * v_re[k, e] + v_im[k, e] * v_im[k, e]
-        voltage = np.sqrt(square)
-        sf[lane, pi[S_VOLTAGE_PU] + k] = voltage
-        lowest = min(lowest, voltage)
-        consumed += p_pu[k, e]
-        losses += pf[pi[P_SHUNT_G_PU] + k] * square
-        if k > 0:
-            current_square = j_re[k, e] * j_re[k, e] + j_im[k, e] * j_im[k, e]
-            losses += pf[pi[P_R_PU] + k] * current_square
-    outage = not (sweeps[e] > 0 and lowest >= pf[scalars + X_VOLTAGE_FLOOR_PU])
-    plan[e, L_OUTAGE] = 1.0 if outage else 0.0
+        sf[lane, state_volts + k] = volts[k, e] if served else 0.0
     exchange = 0.0
     loading = 0.0
-    if outage:
-        out[0, lane, events + E_OUTAGE_STEPS] = 1.0
-        for k in range(n_bus):
-            sf[lane, pi[S_VOLTAGE_PU] + k] = 0.0
-    else:
+    if served:
         slack = pf[scalars + X_SLACK_VOLTAGE_PU]
         active = slack * j_re[0, e]
         reactive = -slack * j_im[0, e]
         exchange = active * base_kva
         loading = np.sqrt(active * active + reactive * reactive) * base_kva
         loading /= pf[scalars + X_TRANSFORMER_KVA]
-        out[0, lane, events + E_LOSSES_KWH] = losses * base_kva * dt_h
-        balance = abs(active - consumed - losses) * base_kva * dt_h
-        out[0, lane, events + E_ENERGY_BALANCE_KWH] = balance
-        _network_costs(lane, e, dt_h, pf, pi, sf, out, j_re, j_im)
-    out[0, lane, OUT_COST + K_TRANSFORMER] = excess(loading, 1.0) * dt_h
+        losses = network[N_LOSSES, e]
+        balance = abs(active - network[N_CONSUMED, e] - losses)
+        out[0, lane, OUT_EVENT + E_LOSSES_KWH] = losses * base_kva * dt_h
+        out[0, lane, OUT_EVENT + E_ENERGY_BALANCE_KWH] = balance * base_kva * dt_h
+        out[0, lane, OUT_EVENT + E_VIOLATED_BUS_HOURS] = network[N_VIOLATED, e] * dt_h
+        out[0, lane, OUT_COST + K_VOLTAGE] = network[N_BEYOND, e] * dt_h
+        out[0, lane, OUT_COST + K_LINE] = network[N_OVERLOAD, e] * dt_h
+        out[0, lane, OUT_COST + K_TRANSFORMER] = excess(loading, 1.0) * dt_h
+    else:
+        out[0, lane, OUT_EVENT + E_OUTAGE_STEPS] = 1.0
     plan[e, L_EXCHANGE_KW] = exchange
     sf[lane, pi[S_EXCHANGE_KW]] = exchange
     sf[lane, pi[S_LOADING]] = loading
-
-    decay, gain = pf[scalars + X_BATTERY_DECAY], pf[scalars + X_BATTERY_GAIN_H]
-    for b in range(n_battery):
-        kw = 0.0 if outage else plan[e, PLAN_SCALARS + b]
-        capacity = pf[pi[P_BATTERY_KWH] + b]
-        soc = stored_energy_kwh(
-            sf[lane, pi[S_SOC_KWH] + b], kw, pf[scalars + X_ETA_CHARGE],
-            pf[scalars + X_ETA_DISCHARGE], decay, gain,
-        )  # fmt: skip
-        sf[lane, pi[S_SOC_KWH] + b] = min(max(soc, 0.0), capacity)
-        sf[lane, pi[S_BATTERY_KW] + b] = kw
-    throughput = 0.0 if outage else plan[e, L_THROUGHPUT_KWH]
-    out[0, lane, events + E_THROUGHPUT_KWH] = throughput
-    sf[lane, pi[S_BUDGET_KWH]] = max(sf[lane, pi[S_BUDGET_KWH]] - throughput, 0.0)
-    floor_kwh = sf[lane, pi[S_GOVERNED] + G_RESERVE_FLOOR_SHARE] * pf[scalars + X_BATTERY_KWH_TOTAL]
-    missing = shortfall(total_soc_kwh(lane, pi, sf), floor_kwh)
-    out[0, lane, OUT_COST + K_RESERVE] = (
-        missing / max(pf[scalars + X_BATTERY_KWH_TOTAL], 1e-9) * dt_h
-    )
-
-    ev = PLAN_SCALARS + n_battery + 2 * n_pv
-    for j in range(n_ev):
-        if not outage and plan[e, ev + j] > 0.0:
-            drawn = plan[e, ev + j] * pf[scalars + X_EV_EFFICIENCY] * dt_h
-            left = sf[lane, pi[S_EV_ENERGY_KWH] + j] - drawn
-            sf[lane, pi[S_EV_ENERGY_KWH] + j] = left if left > 1e-9 else 0.0
-
-    used = 0.0
-    pv = PLAN_SCALARS + n_battery
-    for j in range(n_pv):
-        if not outage:
-            used += plan[e, pv + j]
-        timer = si[lane, pi[S_PV_TRIP_STEPS] + j]
-        if timer > 0:
-            si[lane, pi[S_PV_TRIP_STEPS] + j] = timer - 1
-        elif sf[lane, pi[S_VOLTAGE_PU] + pi[pi[P_PV_BUS] + j]] > pf[scalars + X_TRIP_VOLTAGE_PU]:
-            si[lane, pi[S_PV_TRIP_STEPS] + j] = int(pf[scalars + X_TRIP_STEPS])
-            out[0, lane, events + E_INVERTER_TRIPS] += 1.0
-    available = plan[e, L_PV_AVAILABLE_KW]
-    out[0, lane, events + E_CURTAILED_KWH] = (available - used) * dt_h
-    sf[lane, pi[S_CURTAILED_SHARE]] = (available - used) / available if available > 1e-9 else 0.0
-    sf[lane, pi[S_PV_KW]] = used
-    served = 0.0 if outage else plan[e, L_LOAD_KW]
-    sf[lane, pi[S_LOAD_KW]] = served
-    unserved = plan[e, L_LOAD_KW] + plan[e, L_SHED_KW] - served
-    out[0, lane, events + E_UNSERVED_KWH] = unserved * dt_h
+    _advance_storage(lane, e, served, dt_h, pf, pi, sf, out, plan)
+    _advance_pv(lane, e, served, dt_h, pf, pi, sf, si, out, plan)
+    load = plan[e, L_LOAD_KW] if served else 0.0
+    sf[lane, pi[S_LOAD_KW]] = load
+    unserved = plan[e, L_LOAD_KW] + plan[e, L_SHED_KW] - load
+    out[0, lane, OUT_EVENT + E_UNSERVED_KWH] = unserved * dt_h
     _advance_transformer(lane, loading, exchange, dt_h, pf, pi, sf, si, out)
 
 
 @kernel_function
-def _network_costs(
-    lane: int, e: int, dt_h: float, pf: Float, pi: Int, sf: Float, out: Float, j_re: Float,
-    j_im: Float,
+def _advance_storage(
+    lane: int, e: int, served: bool, dt_h: float, pf: Float, pi: Int, sf: Float, out: Float,
+    plan: Float,
 ) -> None:  # fmt: skip
-    """Voltage: pu beyond the band, summed over buses, times hours; lines: loading above 1, likewise."""
+    """Batteries, the flexibility budget and the reserve; then the cars."""
+    sizes = pi[P_SIZES]
+    n_battery, n_ev = pi[sizes + Z_BATTERY], pi[sizes + Z_EV]
     scalars = pi[P_SCALARS]
-    low, high = pf[scalars + X_VOLTAGE_LOW_PU], pf[scalars + X_VOLTAGE_HIGH_PU]
-    beyond = 0.0
-    violated = 0
-    overload = 0.0
-    for k in range(1, pi[pi[P_SIZES] + Z_BUS]):
-        voltage = sf[lane, pi[S_VOLTAGE_PU] + k]
-        outside = excess(voltage, high) + shortfall(voltage, low)
-        if outside > 0.0:
-            beyond += outside
-            violated += 1
-        rating = pf[pi[P_I_MAX_PU] + k]
-        current_square = j_re[k, e] * j_re[k, e] + j_im[k, e] * j_im[k, e]
-        if current_square > rating * rating:
-            overload += np.sqrt(current_square) / rating - 1.0
-    out[0, lane, OUT_COST + K_VOLTAGE] = beyond * dt_h
-    out[0, lane, OUT_COST + K_LINE] = overload * dt_h
-    out[0, lane, OUT_EVENT + E_VIOLATED_BUS_HOURS] = violated * dt_h
+    eta_charge, eta_discharge = pf[scalars + X_ETA_CHARGE], pf[scalars + X_ETA_DISCHARGE]
+    decay, gain = pf[scalars + X_BATTERY_DECAY], pf[scalars + X_BATTERY_GAIN_H]
+    energy, power, kwh = pi[S_SOC_KWH], pi[S_BATTERY_KW], pi[P_BATTERY_KWH]
+    total = 0.0
+    for b in range(n_battery):
+        kw = plan[e, PLAN_SCALARS + b] if served else 0.0
+        soc = stored_energy_kwh(sf[lane, energy + b], kw, eta_charge, eta_discharge, decay, gain)
+        soc = min(max(soc, 0.0), pf[kwh + b])
+        sf[lane, energy + b] = soc
+        sf[lane, power + b] = kw
+        total += soc
+    throughput = plan[e, L_THROUGHPUT_KWH] if served else 0.0
+    out[0, lane, OUT_EVENT + E_THROUGHPUT_KWH] = throughput
+    budget = pi[S_BUDGET_KWH]
+    sf[lane, budget] = max(sf[lane, budget] - throughput, 0.0)
+    capacity = pf[scalars + X_BATTERY_KWH_TOTAL]
+    floor = sf[lane, pi[S_GOVERNED] + G_RESERVE_FLOOR_SHARE]
+    out[0, lane, OUT_COST + K_RESERVE] = (
+        shortfall(total / capacity, floor) * dt_h if capacity > 0.0 else 0.0
+    )
+    ev = PLAN_SCALARS + n_battery + 2 * pi[sizes + Z_PV]
+    wanted = pi[S_EV_ENERGY_KWH]
+    efficiency = pf[scalars + X_EV_EFFICIENCY]
+    for j in range(n_ev):
+        if served and plan[e, ev + j] > 0.0:
+            left = sf[lane, wanted + j] - plan[e, ev + j] * efficiency * dt_h
+            sf[lane, wanted + j] = left if left > 1e-9 else 0.0
+
+
+@kernel_function
+def _advance_pv(
+    lane: int, e: int, served: bool, dt_h: float, pf: Float, pi: Int, sf: Float, si: Int,
+    out: Float, plan: Float,
+) -> None:  # fmt: skip
+    """What PV gave; inverters trip on this step's voltage and are away from the next step on."""
+    sizes = pi[P_SIZES]
+    scalars = pi[P_SCALARS]
+    pv = PLAN_SCALARS + pi[sizes + Z_BATTERY]
+    trips, bus, volts = pi[S_PV_TRIP_STEPS], pi[P_PV_BUS], pi[S_VOLTAGE_PU]
+    limit = pf[scalars + X_TRIP_VOLTAGE_PU]
+    used = 0.0
+    for j in range(pi[sizes + Z_PV]):
+        used += plan[e, pv + j] if served else 0.0
+        timer = si[lane, trips + j]
+        if timer > 0:
+            si[lane, trips + j] = timer - 1
+        elif sf[lane, volts + pi[bus + j]] > limit:
+            si[lane, trips + j] = int(pf[scalars + X_TRIP_STEPS])
+            out[0, lane, OUT_EVENT + E_INVERTER_TRIPS] += 1.0
+    available = plan[e, L_PV_AVAILABLE_KW]
+    out[0, lane, OUT_EVENT + E_CURTAILED_KWH] = (available - used) * dt_h
+    sf[lane, pi[S_CURTAILED_SHARE]] = (available - used) / available if available > 1e-9 else 0.0
+    sf[lane, pi[S_PV_KW]] = used
 
 
 @kernel_function
@@ -285,7 +308,7 @@ def _advance_transformer(
         hot_spot > pf[scalars + X_HOT_SPOT_LIMIT_C] and loading > 1.0
     ):
         si[lane, pi[S_RELAY_HOLD_STEPS]] = int(pf[scalars + X_RELAY_HOLD_STEPS])
-        sf[lane, pi[S_RELAY_FACTOR]] = 1.0 / loading if exchange > 0.0 else -1.0 / loading
+        sf[lane, pi[S_RELAY_DIRECTION]] = 1.0 if exchange > 0.0 else -1.0
 
 
 @kernel_function

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from daogym.envs.core.elementwise import cos_array, exp_array, log_array, sin_array
 from daogym.envs.core.layout import Float
@@ -43,7 +44,7 @@ class Tables:
 
     feeder: Feeder
     series: Series
-    rows: Float
+    rows: NDArray[np.float32]
     world: Float
     price_hours: Float
     days: Float
@@ -149,7 +150,7 @@ def _build(scenario: EnergyScenario, feeder: Feeder, series: Series) -> Tables:
     )
 
 
-def _rows(scenario: EnergyScenario, feeder: Feeder, series: Series) -> Float:
+def _rows(scenario: EnergyScenario, feeder: Feeder, series: Series) -> NDArray[np.float32]:
     n_bus = len(feeder.parent)
     rows = np.zeros((len(series.load_kw), 2 * n_bus + len(feeder.pv_bus)))
     for i, bus in enumerate(feeder.load_bus.tolist()):
@@ -158,7 +159,7 @@ def _rows(scenario: EnergyScenario, feeder: Feeder, series: Series) -> Float:
     for j in range(len(feeder.pv_bus)):
         rated = float(feeder.pv_p_kw[j]) * scenario.stress.pv
         rows[:, 2 * n_bus + j] = series.pv_pu[:, j] * rated
-    return rows
+    return rows.astype(np.float32)
 
 
 def _block_mean(quarters: Float) -> Float:
