@@ -16,6 +16,7 @@ from daogym.agents.comparison import TargetError, compare, scenario_of
 from daogym.agents.config import TrainConfig
 from daogym.agents.evaluation import EpisodeSet
 from daogym.agents.export.onnx_policy import OnnxError
+from daogym.agents.report import print_table
 from daogym.agents.runs import RunError
 from daogym.agents.training import make_daogym_simulator
 from daogym.envs.core.strict import ConfigError
@@ -85,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ConfigError, RunError, CheckpointError, OnnxError, TargetError, ValueError) as error:
         print(f"evaluate.py: {error}", file=sys.stderr)
         return 2
-    Console().print(compared.table())
+    print_table(Console(), compared.table())
     if options.json is not None:
         write_atomically(options.json, json.dumps(compared.document(), indent=2) + "\n")
     return 0

@@ -48,6 +48,6 @@ def finish(
     text = f"# {run.path.name}\n\n{compared.title()}\n\n{report.markdown(compared.results)}"
     text += f"\n```json\n{json.dumps(document['run'], indent=2)}\n```\n"
     (run.path / "report.md").write_text(text)
-    console.print(compared.table())
+    report.print_table(console, compared.table())
     console.print(f"policy: {run.onnx_file}   report: {run.path / 'report.md'}")
     return compared

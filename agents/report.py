@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from .scoring import Result
@@ -27,6 +29,19 @@ def table(results: Sequence[Result], title: str) -> Table:
     for row in _rows(results):
         shown.add_row(*row)
     return shown
+
+
+def print_table(console: Console, shown: Table) -> None:
+    """Print at the table's natural width: columns are never cut, a narrow terminal folds lines."""
+    unbounded = console.options.update(max_width=10_000)
+    natural = Measurement.get(console, unbounded, shown).maximum
+    wide = Console(
+        file=console.file,
+        width=max(natural, console.width),
+        force_terminal=console.is_terminal,
+        no_color=console.no_color,
+    )
+    wide.print(shown)
 
 
 def markdown(results: Sequence[Result]) -> str:

@@ -164,5 +164,5 @@ def _version(package: str) -> str:
 
 def _word(scenario: Any) -> str:
     if isinstance(scenario, dict):
-        scenario = scenario.get("name", "custom")
+        scenario = scenario.get("name") or scenario.get("base") or "custom"
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(str(scenario)).stem).strip("-.") or "run"

@@ -200,7 +200,7 @@ def _evaluation(config: TrainConfig, make: MakeSimulator, console: Console) -> E
     """The periodic evaluation: EUR a day and score on the same validation episodes every time."""
     episodes = EpisodeSet(config.scenario, config.eval_split, config.eval_episodes)
     referee = Referee(episodes, make, config.threads)
-    console.print(f"preparing rules and bound on {config.eval_episodes} {config.eval_split} days")
+    console.print(f"playing rules and bound on {config.eval_episodes} {config.eval_split} episodes")
     rule, bound = referee.best_rule(referee), referee.bound()
     simulator = referee.simulator(config.action_mode)
 
