@@ -28,8 +28,9 @@ class DaoEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """One environment, as a batch of one of the same simulator.
 
     Observations and actions are float32 in [-1, 1]; `observation_fields` and `action_fields` of
-    `simulator` give units and bounds. The reward is in EUR. An episode terminates at its horizon (time left is
-    observed). `info` holds ``cost`` (the sum) and ``costs``, ``terms`` (EUR) and ``events``.
+    `simulator` give units and bounds. The reward is in EUR. An episode terminates at its horizon
+    (time left is observed). `info` holds ``cost`` (the sum) and ``costs``, ``terms`` (EUR) and
+    ``events``.
 
     Args:
         scenario, split, action_mode, episode_days: see `daogym.make_simulator`.
@@ -71,11 +72,19 @@ class DaoEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def step(
         self, action: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], float, bool, bool, Info]:
-        """One step; raises RuntimeError after the end of an episode until `reset`."""
+        """One step.
+
+        Raises:
+            RuntimeError: after the end of an episode, until `reset`.
+            ValueError: the action has another shape than the action space.
+        """
         if self._over:
             raise RuntimeError("the episode is over (or has not begun): call reset()")
         s = self.simulator
-        self._action[0] = action
+        array = np.asarray(action)
+        if array.shape != self._action.shape[1:]:
+            raise ValueError(f"action: shape {self._action.shape[1:]} expected, got {array.shape}")
+        self._action[0] = array
         s.step(self._action)
         ended = bool(s.terminated[0])
         self._over = ended

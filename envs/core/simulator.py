@@ -30,8 +30,8 @@ class Domain(Protocol):
         reset_lanes(mask, pf, pi, *reset_tables, sf, si, observations)
 
     with `observations` (2, N, D) float32, `out` (2, N, out_width) float64 in the order reward,
-    baseline, steps (1), costs, terms, events, and `flags` (2, N) uint8. Index 0 is this step, index 1 the
-    end of an episode.
+    baseline, steps (1), costs, terms, events, and `flags` (2, N) uint8. Index 0 is this step,
+    index 1 the end of an episode.
     """
 
     name: str
@@ -124,9 +124,13 @@ class Simulator:
         self._compile()
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles hold: a view copied by itself would not show the block any more."""
-        own = self.__dict__.items()
-        return {k: v for k, v in own if getattr(v, "base", None) is None and k != "_step"}
+        """What copies and pickles hold: no views, since their copies would show no block."""
+        kept = dict(self.__dict__)
+        del kept["_step"]
+        for name, value in self.__dict__.items():
+            if isinstance(value, np.ndarray) and value.base is not None:
+                del kept[name]
+        return kept
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state)
