@@ -16,7 +16,6 @@ from daogym.agents.comparison import TargetError, compare, scenario_of
 from daogym.agents.config import TrainConfig
 from daogym.agents.evaluation import EpisodeSet
 from daogym.agents.export.onnx_policy import OnnxError
-from daogym.agents.report import print_table
 from daogym.agents.runs import RunError
 from daogym.agents.training import make_daogym_simulator
 from daogym.envs.core.strict import ConfigError
@@ -73,6 +72,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Parse, compare, report."""
     options = parse(arguments)
+    console = Console()
     try:
         scenario = options.scenario or scenario_of(options.targets)
         episodes = EpisodeSet(
@@ -82,11 +82,18 @@ def main(arguments: list[str] | None = None) -> int:
             date=options.date,
             chain_days=options.chain,
         )
-        compared = compare(options.targets, episodes, make_daogym_simulator, options.threads)
+        with console.status("evaluating") as status:
+            compared = compare(
+                options.targets,
+                episodes,
+                make_daogym_simulator,
+                options.threads,
+                lambda name: status.update(f"evaluating {name}"),
+            )
     except (ConfigError, RunError, CheckpointError, OnnxError, TargetError, ValueError) as error:
         print(f"evaluate.py: {error}", file=sys.stderr)
         return 2
-    print_table(Console(), compared.table())
+    compared.print(console)
     if options.json is not None:
         write_atomically(options.json, json.dumps(compared.document(), indent=2) + "\n")
     return 0

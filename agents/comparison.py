@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.console import Console
 
 from . import report
 from .evaluation import EpisodeSet, MakeSimulator, Outcome, Referee
@@ -34,6 +34,7 @@ class Comparison:
     rule: str
     results: list[Result]
     outcomes: dict[str, Outcome]
+    notes: list[str]
 
     def title(self) -> str:
         """What was compared, in a line."""
@@ -45,9 +46,11 @@ class Comparison:
             f"split{length}{date}; score 0 is {self.rule}"
         )
 
-    def table(self) -> Table:
-        """For a terminal."""
-        return report.table(self.results, self.title())
+    def print(self, console: Console) -> None:
+        """The table, and what to know when reading it."""
+        report.print_table(console, report.table(self.results, self.title()))
+        for note in self.notes:
+            console.print(f"[yellow]note:[/yellow] {note}")
 
     def document(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -83,11 +86,16 @@ def scenario_of(targets: Sequence[str]) -> str | Mapping[str, Any] | None:
 
 
 def compare(
-    targets: Sequence[str], episodes: EpisodeSet, make: MakeSimulator, threads: int = 1
+    targets: Sequence[str],
+    episodes: EpisodeSet,
+    make: MakeSimulator,
+    threads: int = 1,
+    announce: Callable[[str], None] = lambda name: None,
 ) -> Comparison:
     """Play every target on ``episodes``; equal targets are played once.
 
     The rule of score 0 is the best rule on the validation split, whatever split is played.
+    ``announce`` is told the name of who plays next.
     Raises `TargetError` for an unknown target before anything is played.
     """
     policies = {target: load_target(target) for target in targets}
@@ -100,11 +108,14 @@ def compare(
                 f"this scenario: {', '.join(referee.controller_names)}, or 'all', or 'bound'"
             )
         names += referee.controller_names if target == ALL else [target]
+    announce("rules of the validation split")
     selection = EpisodeSet(episodes.scenario, VALIDATION, episodes.episodes)
     rule = referee.best_rule(Referee(selection, make, threads))
+    announce(BOUND)
     bound = referee.bound()
     outcomes: dict[str, Outcome] = {}
     for name in dict.fromkeys(names):
+        announce(name)
         policy = policies.get(name)
         if name == BOUND:
             outcomes[name] = bound
@@ -119,4 +130,10 @@ def compare(
         rule=rule.target,
         results=results(list(outcomes.values()), rule, bound),
         outcomes=outcomes,
+        notes=[
+            f"{name} was trained on {policy.contract.id} {policy.contract.scenario_hash}, "
+            f"this is {referee.scenario.name} {referee.scenario_hash}"
+            for name, policy in policies.items()
+            if policy is not None and policy.contract.scenario_hash != referee.scenario_hash
+        ],
     )

@@ -28,7 +28,14 @@ def finish(
     exported = export_run(run, make)
     episodes = EpisodeSet(config.scenario, config.final_split, config.final_episodes)
     console.print(f"evaluating on {episodes.episodes} episodes of the {episodes.split} split")
-    compared = compare([str(run.path), *config.final_targets], episodes, make, config.threads)
+    with console.status("evaluating") as status:
+        compared = compare(
+            [str(run.path), *config.final_targets],
+            episodes,
+            make,
+            config.threads,
+            lambda name: status.update(f"evaluating {name}"),
+        )
     document = {
         **compared.document(),
         "run": {
@@ -48,6 +55,6 @@ def finish(
     text = f"# {run.path.name}\n\n{compared.title()}\n\n{report.markdown(compared.results)}"
     text += f"\n```json\n{json.dumps(document['run'], indent=2)}\n```\n"
     (run.path / "report.md").write_text(text)
-    report.print_table(console, compared.table())
+    compared.print(console)
     console.print(f"policy: {run.onnx_file}   report: {run.path / 'report.md'}")
     return compared

@@ -202,6 +202,8 @@ def test_a_policy_keeps_its_meaning_where_bounds_differ(
         np.testing.assert_allclose(
             wide.outcomes[target].money, narrow.outcomes[target].money, rtol=1e-4
         )
+    assert not narrow.notes
+    assert len(wide.notes) == 2 and "this is toy wider" in wide.notes[0]
 
 
 def test_playing_touches_no_global_random_state(toy: Any) -> None:

@@ -54,6 +54,7 @@ def kill_after_rollouts(process: subprocess.Popen[bytes], run: Path, rollouts: i
     assert process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_a_run_killed_twice_ends_with_the_weights_of_an_unbroken_run(
     toy_config: Callable[..., TrainConfig], toy: Any
 ) -> None:
