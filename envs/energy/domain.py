@@ -142,6 +142,12 @@ class EnergyDomain:
             )
         return int(found[0])
 
+    def render(self, simulator: Any, lane: int) -> NDArray[np.uint8]:
+        """Picture of one lane, (700, 1120, 3); see view.py."""
+        from .view import render
+
+        return render(self, simulator, lane)
+
     def pack(self, autoreset: str, stagger: bool, carry: bool) -> tuple[Float, Int]:
         """Parameter vectors for one simulator."""
         f, s = self.feeder, self.scenario

@@ -16,6 +16,8 @@ from daogym.envs.core.layout import Float, Int
 from .layout import (
     D_LOAD_DAY,
     D_PV_DAY,
+    E_INTERVENTIONS,
+    OUT_EVENT,
     OUT_REWARD,
     PAST_QUARTERS,
     QUARTERS_PER_DAY,
@@ -41,6 +43,8 @@ class Moment:
         loading: |S| / rating of the transformer.
         soc_kwh, battery_each_kw: (n_battery,).
         car_here: (n_ev,) bool, a car is connected and wants energy.
+        budget_kwh: battery throughput that the charter still allows until midnight.
+        interventions: steps of this episode so far in which the charter cut or refused a request.
         eur: sum of the rewards of this episode so far.
         outage: the power flow had no solution above the voltage floor.
     """
@@ -64,6 +68,8 @@ class Moment:
     soc_kwh: Float
     battery_each_kw: Float
     car_here: Any
+    budget_kwh: float
+    interventions: int
     eur: float
     outage: bool
 
@@ -92,6 +98,7 @@ def read_moment(domain: Any, simulator: Any, lane: int) -> Moment:
     series = loaded.series
     pv_row = int(loaded.days[D_PV_DAY, day]) * QUARTERS_PER_DAY + quarter_of_day
     available = float(loaded.rows[pv_row, 2 * domain.feeder.n_bus :].sum())
+    sums = simulator.state("sums")[lane]
     arrived = simulator.state("ev_arrival_step")[lane] <= value("step")
     return Moment(
         begun=begun,
@@ -114,7 +121,9 @@ def read_moment(domain: Any, simulator: Any, lane: int) -> Moment:
         soc_kwh=np.array(simulator.state("soc_kwh")[lane]),
         battery_each_kw=battery,
         car_here=arrived & (simulator.state("ev_energy_kwh")[lane] > 0.0),
-        eur=float(simulator.state("sums")[lane, OUT_REWARD]),
+        budget_kwh=value("budget_kwh"),
+        interventions=round(float(sums[OUT_EVENT + E_INTERVENTIONS])),
+        eur=float(sums[OUT_REWARD]),
         outage=outage,
     )  # fmt: skip
 

@@ -6,7 +6,6 @@ touched, so pictures can be taken inside any program and any thread.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,14 +22,15 @@ from numpy.typing import NDArray
 from daogym.envs.core.layout import Float
 
 from .feeder import Feeder, tree_layout
+from .layout import W_LOAD_KW, W_PV_KW
 from .moment import Moment, estimate_flows, read_moment
 
 WIDTH_PX, HEIGHT_PX, DPI = 1120, 700, 100
 MAP_WIDTH, MAP_HEIGHT = 760, 530
 INK, FAINT, ALARM = "#222222", "#9a9a9a", "#c1121f"
 SUN, BATTERY, CAR, LOAD, GRID = "#f2a900", "#2a9d8f", "#7b4fa3", "#4a6fa5", "#555555"
-_ROOMY = 60  # px between neighbouring buses from which names are written
-_COINCIDE_PX = 14.0
+_CROWDED_PX = 28.0  # nearer than this, buses or their devices would cover each other
+_SIDES = ((0.0, 1.0), (-1.0, 0.0), (1.0, 0.0), (0.0, -1.0))
 
 
 def render(domain: Any, simulator: Any, lane: int) -> NDArray[np.uint8]:
@@ -57,7 +57,7 @@ def bus_places(feeder: Feeder, width: float, height: float, margin: float) -> Fl
 
     The coordinates of the source are stretched to the frame. A slack bus that feeds one transformer
     is drawn above that transformer's other side, since sources often put both on one spot. Where
-    two buses would still cover each other, the tree is drawn instead, the slack bus on the left.
+    two buses would stand too close, the tree is drawn instead, the slack bus on the left.
     """
     places = _fitted(feeder.bus_xy, width, height, margin)
     roots = np.flatnonzero(feeder.parent == 0)
@@ -65,11 +65,11 @@ def bus_places(feeder: Feeder, width: float, height: float, margin: float) -> Fl
         head = 90.0
         places[1:] = _fitted(feeder.bus_xy[1:], width, height - head, margin)
         x, y = places[roots[0]]
-        above = places[1:][np.abs(places[1:, 0] - x) < 2.0 * _COINCIDE_PX]
+        above = places[1:][np.abs(places[1:, 0] - x) < _CROWDED_PX]
         places[0] = x, max(float(above[:, 1].max()), y) + head
     gaps = np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1))
     gaps[np.diag_indices(len(places))] = np.inf
-    if float(gaps.min()) < _COINCIDE_PX:
+    if float(gaps.min()) < _CROWDED_PX:
         places = _fitted(tree_layout(feeder.parent), width, height, margin)
     return places
 
@@ -91,6 +91,7 @@ class GridPicture:
         self.figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI)
         self.canvas = FigureCanvasAgg(self.figure)
         reach = 2.0 * max(1.0 - self.low, self.high - 1.0)
+        self.reach = reach
         self.norm = TwoSlopeNorm(1.0, 1.0 - reach, 1.0 + reach)
         self.colours = matplotlib.colormaps["coolwarm"]
         self.title = self.figure.text(0.018, 0.955, "", size=14, weight="bold", color=INK)
@@ -98,6 +99,7 @@ class GridPicture:
         self._map()
         self._legend()
         self._panel()
+        self.background = self._still()
 
     def _pixel_axes(self, left: float, bottom: float, width: float, height: float) -> Any:
         axes = self.figure.add_axes(
@@ -113,7 +115,7 @@ class GridPicture:
         axes = self._pixel_axes(10, 95, MAP_WIDTH, MAP_HEIGHT)
         self.places = places = bus_places(feeder, MAP_WIDTH, MAP_HEIGHT, 42.0)
         self.ends = np.stack([places[feeder.parent[1:]], places[1:]], axis=1)
-        self.wires = LineCollection(self.ends, capstyle="round", zorder=1)
+        self.wires = LineCollection(list(self.ends), capstyle="round", zorder=1)
         axes.add_collection(self.wires)
         middle = self.ends.mean(axis=1)
         self.ahead = self.ends[:, 1] - self.ends[:, 0]
@@ -123,50 +125,62 @@ class GridPicture:
             scale_units="dots", width=1.0, headwidth=11, headlength=12, headaxislength=12,
             color="white", edgecolor=INK, linewidth=0.9, zorder=3,
         )  # fmt: skip
+        self.coils: list[Any] = []
         for bus in np.flatnonzero(feeder.is_transformer):
             spot, along = middle[bus - 1], 8.0 * self.ahead[bus - 1]
             for side in (-0.8, 0.8):
-                axes.add_patch(
-                    Circle(spot + side * along, 11, fill=False, color=INK, lw=1.8, zorder=4)
-                )
+                circle = Circle(spot + side * along, 11, fill=False, color=INK, lw=1.8, zorder=4)
+                self.coils.append(axes.add_patch(circle))
             offset = np.array([along[1], -along[0]]) / 8.0
             offset *= 26.0 if abs(offset[0]) > 0.5 else 22.0
-            self.arrows.set_offsets(_moved(self.arrows.get_offsets(), bus - 1, offset))
+            self.arrows.set_offsets(_moved(self.arrows.get_offsets(), int(bus) - 1, offset))
         size = 130 if len(places) <= 20 else 80
         self.buses = axes.scatter(
             *places.T, s=size, c=np.ones(len(places)), cmap=self.colours, norm=self.norm,
             edgecolors=INK, linewidths=1.0, zorder=5,
         )  # fmt: skip
-        axes.text(*(places[0] + (0, 17)), "upstream grid", ha="center", size=9, color=INK)
-        radius = np.sqrt(size / np.pi) * DPI / 72.0
-        for buses, mark, colour, shift in (
-            (feeder.pv_bus, "PV", SUN, (-1, 1)),
-            (feeder.ev_bus, "EV", CAR, (1, -1)),
-        ):
-            for bus in sorted(set(buses.tolist())):
-                axes.annotate(
-                    mark, places[bus] + radius * np.array(shift) * (1.0, 0.9), ha="center",
-                    va="center", size=6.5, weight="bold", color="white", zorder=6,
-                    bbox={"boxstyle": "round,pad=0.18", "fc": colour, "ec": "none"},
-                )  # fmt: skip
-        self.gauges = []
-        for bus in feeder.battery_bus.tolist():
-            x, y = places[bus] + (radius * 0.75, radius * 0.5)
-            axes.add_patch(Rectangle((x + 3, y + 19), 5, 3, color=INK, zorder=6))
-            axes.add_patch(Rectangle((x, y), 11, 19, fc="white", ec=INK, lw=1.0, zorder=6))
-            self.gauges.append(
-                axes.add_patch(Rectangle((x + 1.5, y + 1.5), 8, 0, color=BATTERY, zorder=7))
-            )
+        self._devices(axes, np.sqrt(size / np.pi) * DPI / 72.0)
+        on_top = places[0, 1] > places[1:, 1].max()
+        axes.text(*(places[0] + (0, 17)), "upstream grid" if on_top else "upstream\ngrid",
+                  ha="center", size=9, color=INK)  # fmt: skip
         self.notice = axes.text(
             MAP_WIDTH / 2, MAP_HEIGHT / 2, "", ha="center", va="center", size=30, weight="bold",
             color=ALARM, zorder=9,
         )  # fmt: skip
 
+    def _devices(self, axes: Any, radius: float) -> None:
+        """Tags and gauges beside their bus, on the sides that its branches leave free."""
+        feeder, places = self.feeder, self.places
+        kinds = (("PV", SUN, set(feeder.pv_bus.tolist())), ("EV", CAR, set(feeder.ev_bus.tolist())))
+        gauge_at: dict[int, Float] = {}
+        for bus, place in enumerate(places):
+            wires = [-self.ahead[bus - 1]] if bus else []
+            wires += [self.ahead[child - 1] for child in np.flatnonzero(feeder.parent == bus)]
+            sides = sorted(_SIDES, key=lambda side: max(np.dot(wires, side)).round(6))
+            marks = [(mark, colour) for mark, colour, buses in kinds if bus in buses]
+            for i, (mark, colour) in enumerate(marks):
+                x, y = sides[0]
+                spread = 7.0 - 13.0 * i if len(marks) > 1 else 0.0
+                shift = (x * (radius + 11.0), spread) if x else (0.0, y * (radius + 8.0 + 13.0 * i))
+                _tag(axes, place + shift, mark, colour)
+            x, y = sides[1] if marks else sides[0]
+            gauge_at[bus] = place + (
+                (x * (radius + 9.0) - 5.5, -11.0) if x
+                else (-5.5, radius + 4.0 if y > 0.0 else -radius - 26.0)
+            )  # fmt: skip
+        self.gauges = []
+        for bus in feeder.battery_bus.tolist():
+            x, y = gauge_at[bus]
+            axes.add_patch(Rectangle((x + 3, y + 19), 5, 3, color=INK, zorder=6))
+            axes.add_patch(Rectangle((x, y), 11, 19, fc="white", ec=INK, lw=1.0, zorder=6))
+            self.gauges.append(
+                axes.add_patch(Rectangle((x + 1.5, y + 1.5), 8, 0, color=BATTERY, zorder=7))
+            )
+
     def _legend(self) -> None:
         self.figure.text(0.02, 0.098, "bus voltage, pu", size=9, color=INK)
         bar = self.figure.add_axes((0.02, 0.066, 0.25, 0.022))
-        reach = self.norm.vmax - 1.0
-        ticks = [1.0 - reach, self.low, 1.0, self.high, 1.0 + reach]
+        ticks = [1.0 - self.reach, self.low, 1.0, self.high, 1.0 + self.reach]
         self.figure.colorbar(
             ScalarMappable(self.norm, self.colours), cax=bar, orientation="horizontal",
             ticks=ticks, format="%.2f",
@@ -182,13 +196,12 @@ class GridPicture:
                   va="center")  # fmt: skip
         for i, share in enumerate((0.1, 0.5, 1.0, 1.2)):
             x = 2 + 78 * i
-            axes.plot([x, x + 26], [42, 42], color=_wire_colours(np.array([share]))[0],
-                      lw=float(_wire_widths(np.array([share]))[0]), solid_capstyle="butt")  # fmt: skip
+            (colour,), (width,) = _wire_colours(np.array([share])), _wire_widths(np.array([share]))
+            axes.plot([x, x + 26], [42, 42], color=colour, lw=width, solid_capstyle="butt")
             text = f"{share:.0%}" if share <= 1.0 else "> 100 %"
             axes.text(x + 31, 42, text, size=8.5, va="center")
         for x, mark, colour, text in ((10, "PV", SUN, "inverter"), (95, "EV", CAR, "charger")):
-            axes.text(x, 14, mark, size=6.5, weight="bold", color="white", ha="center", va="center",
-                      bbox={"boxstyle": "round,pad=0.18", "fc": colour, "ec": "none"})  # fmt: skip
+            _tag(axes, (x, 14), mark, colour)
             axes.text(x + 14, 14, text, size=8.5, va="center")
         axes.add_patch(Rectangle((180, 5), 11, 19, fc="white", ec=INK, lw=1.0))
         axes.add_patch(Rectangle((181.5, 6.5), 8, 9, color=BATTERY))
@@ -214,8 +227,7 @@ class GridPicture:
         self.texts["loading"] = axes.text(248, y + 7, "", size=10, va="center")
         self.texts["hot_spot"] = axes.text(0, y - 32, "", size=9, color=INK)
         y -= 70
-        axes.text(0, y, "Power, kW (right: drawn from the grid)", size=10.5, weight="bold",
-                  color=INK)  # fmt: skip
+        axes.text(0, y, "Power, kW", size=10.5, weight="bold", color=INK)
         self.centre, self.half = 165.0, 88.0
         axes.plot([self.centre] * 2, [y - 138, y - 10], color=FAINT, lw=0.8)
         for name, text, colour in (
@@ -223,33 +235,55 @@ class GridPicture:
             ("ev", "cars", CAR), ("exchange", "exchange", GRID),
         ):  # fmt: skip
             y -= 26
-            axes.text(0, y + 7, text, size=9.5, va="center", color=INK)
+            label = axes.text(0, y + 7, text, size=9.5, va="center", color=INK)
             if name == "pv":
                 self.bars["pv_available"] = axes.add_patch(
                     Rectangle((self.centre, y), 0, 14, fc="none", ec=SUN, lw=1.0)
                 )
             self.bars[name] = axes.add_patch(Rectangle((self.centre, y), 0, 14, color=colour))
             self.texts[name] = axes.text(318, y + 7, "", size=9.5, va="center", ha="right")
-        y -= 16
-        axes.text(0, y, "PV frame: what the sun would have given", size=8, va="center", color=INK)
-        y -= 36
+            if name == "ev":
+                self.texts["cars"] = label
+        y -= 6
+        note = "right: used or imported; left: given or exported;\n"
+        note += "frame around PV: what the sun would have given"
+        axes.text(0, y, note, size=8, va="top", color=INK)
+        y -= 60
         axes.text(0, y, f"Batteries, {domain.battery_kwh_total:,.0f} kWh in all", size=10.5,
                   weight="bold", color=INK)  # fmt: skip
-        self.cells = []
-        for name, kwh in zip(feeder.battery_name, feeder.battery_e_kwh.tolist(), strict=True):
-            if y < 45:
-                break
-            y -= 24
-            number = len(self.cells) + 1
-            axes.text(0, y + 7, f"{number}: {kwh:,.0f} kWh" if name else "", size=9, va="center")
+        self.cells: list[tuple[Any, Any, Any]] = []
+        for kwh in feeder.battery_e_kwh.tolist()[:8]:
+            y -= 21
+            axes.text(0, y + 7, f"{len(self.cells) + 1}: {kwh:,.0f} kWh", size=9, va="center")
             axes.add_patch(Rectangle((90, y), 120, 14, fc="#eeeeee", ec="none"))
             fill = axes.add_patch(Rectangle((90, y), 0, 14, color=BATTERY))
             share = axes.text(216, y + 7, "", size=9, va="center")
             kw = axes.text(318, y + 7, "", size=9, va="center", ha="right")
             self.cells.append((fill, share, kw))
+        y -= 30
+        axes.text(0, y, "Charter", size=10.5, weight="bold", color=INK)
+        self.texts["budget"] = axes.text(0, y - 19, "", size=9, color=INK)
+        self.texts["interventions"] = axes.text(0, y - 36, "", size=9, color=INK)
+        world = domain.loaded.world
         self.scale_kw = max(
-            domain.load_kw_high, float(feeder.pv_p_kw.sum()), float(feeder.battery_p_kw.sum()), 1.0
-        )
+            float(world[W_LOAD_KW].max()), float(world[W_PV_KW].max()),
+            float(feeder.battery_p_kw.sum()), 1.0,
+        )  # fmt: skip
+
+    def _moving(self) -> list[Any]:
+        """Artists that change from picture to picture, lowest first."""
+        cells = [artist for cell in self.cells for artist in cell]
+        return [
+            self.title, self.subtitle, self.wires, *self.coils, self.arrows, self.buses,
+            *self.gauges, *self.bars.values(), *self.texts.values(), *cells, self.notice,
+        ]  # fmt: skip
+
+    def _still(self) -> Any:
+        """Everything else, drawn once."""
+        for artist in self._moving():
+            artist.set_animated(True)
+        self.canvas.draw()
+        return self.canvas.copy_from_bbox(self.figure.bbox)
 
     def draw(self, moment: Moment, current: Float, power: Float) -> NDArray[np.uint8]:
         """The picture of a moment with its flows."""
@@ -268,7 +302,7 @@ class GridPicture:
         share = np.where(np.isfinite(rating), current[1:] / rating, 0.0)
         base = feeder.s_base_kva / max(self.domain.transformer_kva, 1e-9)
         share = np.where(feeder.is_transformer[1:], current[1:] * base, share)
-        self.wires.set_linewidths(_wire_widths(share))
+        self.wires.set_linewidth(_wire_widths(share).tolist())
         self.wires.set_colors(_wire_colours(share))
         shown = np.abs(power[1:]) > 2e-3 * self.scale_kw
         ahead = self.ahead * np.where(shown, np.sign(power[1:]), np.nan)[:, None]
@@ -284,9 +318,10 @@ class GridPicture:
             gauge.set_height(16.0 * part)
         self.notice.set_text("OUTAGE" if moment.outage else "")
         self._set_panel(moment, filled)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "invalid value")
-            self.canvas.draw()
+        self.canvas.restore_region(self.background)
+        renderer = self.canvas.get_renderer()
+        for artist in self._moving():
+            artist.draw(renderer)
         return np.asarray(self.canvas.buffer_rgba())[:, :, :3].copy()
 
     def _set_panel(self, moment: Moment, filled: Float) -> None:
@@ -294,6 +329,14 @@ class GridPicture:
         bar.set_width(160.0 * min(moment.loading, 1.5))
         bar.set_color(ALARM if moment.loading > 1.0 else GRID)
         self.texts["loading"].set_text(f"{moment.loading:.0%}")
+        cars = int(moment.car_here.sum())
+        self.texts["cars"].set_text(f"cars, {cars} here")
+        self.texts["budget"].set_text(
+            f"battery throughput left today: {moment.budget_kwh:,.0f} kWh"
+        )
+        self.texts["interventions"].set_text(
+            f"steps with a request cut or refused so far: {moment.interventions}"
+        )
         self.texts["hot_spot"].set_text(f"hot spot {moment.hot_spot_c:.0f} °C")
         values = {
             "load": moment.load_kw, "pv": -moment.pv_kw, "battery": moment.battery_kw,
@@ -306,15 +349,20 @@ class GridPicture:
             -self.half * min(moment.pv_available_kw / self.scale_kw, 1.0)
         )
         each = moment.battery_each_kw.tolist()
-        for (fill, share, kw), part, power in zip(
-            self.cells, filled.tolist(), each, strict=False
-        ):
+        for (fill, share, kw), part, power in zip(self.cells, filled.tolist(), each, strict=False):
             fill.set_width(120.0 * part)
             share.set_text(f"{part:.0%}")
             kw.set_text(f"{power:+,.0f} kW" if abs(power) >= 0.5 else "idle")
 
 
 _pictures: WeakKeyDictionary[Any, GridPicture] = WeakKeyDictionary()
+
+
+def _tag(axes: Any, place: Any, mark: str, colour: str) -> None:
+    axes.text(
+        *place, mark, ha="center", va="center", size=6.5, weight="bold", color="white", zorder=6,
+        bbox={"boxstyle": "round,pad=0.18", "fc": colour, "ec": "none"},
+    )  # fmt: skip
 
 
 def _wire_widths(share: Float) -> Float:
