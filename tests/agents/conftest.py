@@ -1,4 +1,4 @@
-"""The toy world under a module name of its own, and settings of a run of seconds."""
+"""Worlds under module names of their own, and settings of a run of seconds."""
 
 from __future__ import annotations
 
@@ -15,23 +15,28 @@ import torch
 from daogym.agents.config import TrainConfig
 from daogym.envs.core.strict import load_mapping
 
-TOY_FILE = Path(__file__).with_name("toy.py")
 
-
-def load_toy() -> ModuleType:
-    """tests/agents/toy.py, imported by its path."""
-    if "toy_world" not in sys.modules:
-        spec = importlib.util.spec_from_file_location("toy_world", TOY_FILE)
+def load_world(world: str) -> ModuleType:
+    """tests/agents/toy.py or grid.py, imported by its path."""
+    name = f"{world}_world"
+    if name not in sys.modules:
+        path = Path(__file__).with_name(f"{world}.py")
+        spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules["toy_world"] = module
+        sys.modules[name] = module
         spec.loader.exec_module(module)
-    return sys.modules["toy_world"]
+    return sys.modules[name]
 
 
 @pytest.fixture(scope="session")
 def toy() -> ModuleType:
-    return load_toy()
+    return load_world("toy")
+
+
+@pytest.fixture(scope="session")
+def grid() -> ModuleType:
+    return load_world("grid")
 
 
 @pytest.fixture(scope="session", autouse=True)

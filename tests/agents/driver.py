@@ -1,6 +1,6 @@
-"""Trains on the toy world in a process of its own.
+"""Trains on a world of the tests in a process of its own.
 
-driver.py --config JSON, or driver.py --resume RUN. With a third word ``slow`` every step takes a
+driver.py toy|grid --config JSON, or driver.py toy|grid --resume RUN. With a third word ``slow`` every step takes a
 little longer and nothing is concluded: such a process is started to be killed.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from conftest import load_toy  # type: ignore[import-not-found]
+from conftest import load_world  # type: ignore[import-not-found]
 
 from daogym.agents import results_cache, training
 from daogym.agents.config import TrainConfig
@@ -23,15 +23,17 @@ from daogym.envs.core.strict import load_mapping
 
 
 def main() -> None:
-    toy = load_toy()
-    first, second, *rest = sys.argv[1:]
+    world, first, second, *rest = sys.argv[1:]
 
     class SlowEnv(SB3VecEnv):
         def step_wait(self) -> Any:
             time.sleep(0.002)
             return super().step_wait()
 
-    options: dict[str, Any] = {"make_simulator": toy.make_simulator, "conclude": not rest}
+    options: dict[str, Any] = {
+        "make_simulator": load_world(world).make_simulator,
+        "conclude": not rest,
+    }
     if rest:
         options["make_env"] = SlowEnv
     if first == "--resume":
