@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
@@ -55,8 +56,8 @@ class DaoEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             scenario, 1, split=split, action_mode=action_mode, episode_days=episode_days,
             autoreset="disabled",
         )  # fmt: skip
-        self.observation_space = box(self.simulator.observation_fields)
-        self.action_space = box(self.simulator.action_fields)
+        self.observation_space: Box = box(self.simulator.observation_fields)
+        self.action_space: Box = box(self.simulator.action_fields)
         self._action = np.zeros((1, self.simulator.action_size), dtype=np.float32)
         self._over = True
 

@@ -41,14 +41,20 @@ class Domain(Protocol):
     reward_scale: float
     observation_fields: FieldSet
     action_fields: FieldSet
-    cost_names: tuple[str, ...]
-    term_names: tuple[str, ...]
-    event_names: tuple[str, ...]
     out_width: int
     state_layout: Layout
     step_serial: Any
     step_parallel: Any
     reset_lanes: Any
+
+    @property
+    def cost_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def term_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def event_names(self) -> tuple[str, ...]: ...
 
     @property
     def tables(self) -> tuple[NDArray[Any], ...]: ...
@@ -277,7 +283,7 @@ class Simulator:
         Raises:
             ValueError: an array is missing or has another shape or type.
         """
-        targets = {
+        targets: dict[str, NDArray[Any]] = {
             "floats": self._sf,
             "integers": self._si,
             "observations": self._observations,

@@ -98,7 +98,7 @@ def ev_session(
     arrival_std_h: float, departure_h: float, departure_std_h: float, mean_energy_kwh: float,
     power_to_battery_kw: float,
 ) -> tuple[float, float, float]:  # fmt: skip
-    """One evening's session: arrival and departure in hours from that day's midnight, energy in kWh.
+    """One evening's session: arrival and departure, hours from that midnight, and energy, kWh.
 
     Times are normal, held inside 12:00-23:00 and 05:00-11:30 of the next day; energy is uniform
     between 0.4 and 1.6 times its mean, at most what the session can deliver. With probability

@@ -113,7 +113,7 @@ def begin_episode(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
             day = si[lane, pi[S_FORCED_DAY]]
         si[lane, pi[S_FORCED_DAY]] = -1
         si[lane, pi[S_DAY]] = day
-        step = 0
+        step: Any = 0
         if pi[pi[P_MODES] + M_STAGGER] == 1 and episode == 0:
             step = integer(key, STREAM_START, 0, 1, horizon)
         si[lane, pi[S_STEP]] = step
@@ -198,7 +198,7 @@ def fill_budget(lane: int, pf: Float, pi: Int, sf: Float) -> None:
 def _draw_session(
     lane: int, charger: int, day: int, key: Any, pf: Float, pi: Int, sf: Float, si: Int
 ) -> None:
-    """The session of day number `day` of the episode (-1: last evening); steps count from its start."""
+    """The session of day `day` of the episode (-1: last evening), in steps from its start."""
     scalars = pi[P_SCALARS]
     dt_h = pf[scalars + X_DT_H]
     rate = pf[pi[P_EV_KW] + charger] * pf[scalars + X_EV_EFFICIENCY]

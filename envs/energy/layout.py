@@ -72,7 +72,7 @@ FUTURE_QUARTERS = 2 * QUARTERS_PER_DAY
 # Rows of the `world` table: one column a quarter-hour of the calendar.
 (W_IMPORT_PRICE, W_EXPORT_PRICE, W_LOAD_KW, W_PV_KW, W_LOAD_BLOCK_KW, W_PV_BLOCK_KW) = range(6)
 # Rows of the `days` table: one column a day of the calendar.
-(D_LOAD_DAY, D_PV_DAY, D_WEEKEND, D_YEAR_SIN, D_YEAR_COS, D_MEAN_PRICE) = range(6)
+(D_LOAD_DAY, D_PV_DAY, D_WEEKEND, D_YEAR_SIN, D_YEAR_COS, D_STOCK_PRICE, D_OWED_PRICE) = range(7)
 
 PARAMETER_NAMES = (
     "sizes", "modes", "calendar", "parent", "pv_bus", "battery_bus", "ev_bus", "start_days",

@@ -74,8 +74,10 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     result = dict(base)
     for key, value in changes.items():
         old = result.get(key)
-        nested = isinstance(value, Mapping) and isinstance(old, Mapping) and key != "parameters"
-        result[key] = _merged(old, value) if nested else value
+        if isinstance(value, Mapping) and isinstance(old, Mapping) and key != "parameters":
+            result[key] = _merged(old, value)
+        else:
+            result[key] = value
     return result
 
 

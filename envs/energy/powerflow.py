@@ -43,11 +43,12 @@ def solve_tile(
     active: Float,
     sweeps: Int,
 ) -> None:
-    """Solve environments ``0 <= e < width``; all of (n_bus, TILE) but parameters and the last three.
+    """Solve environments ``0 <= e < width``.
 
-    Reads `p_pu`, `q_pu`; writes voltages `v_*`, and currents `j_*`: row k > 0 is the current of the branch
-    into bus k, row 0 is all current that the slack bus delivers. `sweeps[e]` is the number of sweeps,
-    negative where the largest voltage change stayed above `tolerance_pu` after `max_sweeps`.
+    Powers `p_pu`, `q_pu`, voltages `v_*` and currents `j_*` are (n_bus, TILE), `change`, `active`
+    and `sweeps` (TILE,). Row k > 0 of the currents is the branch into bus k, row 0 all current
+    that the slack bus delivers. `sweeps[e]` is the number of sweeps, negative where the largest
+    voltage change stayed above `tolerance_pu` after `max_sweeps`.
     """
     n_bus = len(parent)
     for e in range(width):

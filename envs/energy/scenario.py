@@ -108,7 +108,7 @@ class Transformer(StrictModel):
 
 
 class Forecast(StrictModel):
-    """Relative forecast errors: sigma(lead) = sigma * sqrt(1 - persistence^(2 lead)), AR(1) in time."""
+    """Relative errors, AR(1) in time: sigma(lead) = sigma sqrt(1 - persistence^(2 lead))."""
 
     load_sigma: float = Setting(0.15, ge=0.0, le=1.0)
     pv_sigma: float = Setting(0.3, ge=0.0, le=1.0)

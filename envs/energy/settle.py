@@ -17,7 +17,8 @@ from .dynamics import (
 from .episode import total_ev_kwh, total_soc_kwh
 from .layout import (
     C_HORIZON,
-    D_MEAN_PRICE,
+    D_OWED_PRICE,
+    D_STOCK_PRICE,
     E_CURTAILED_KWH,
     E_ENERGY_BALANCE_KWH,
     E_EV_UNMET_KWH,
@@ -318,6 +319,9 @@ def settle_money(
 ) -> None:  # fmt: skip
     """EUR of this step, metered at the transformer; the stock left at the end is valued.
 
+    Energy in the batteries is worth the last day's mean price after discharging, energy that cars
+    still want costs that price plus the import fee before charging.
+
     Losses and curtailment are inside the metered exchange, so they are reported, never added.
     """
     scalars = pi[P_SCALARS]
@@ -341,11 +345,12 @@ def settle_money(
         -out[0, lane, OUT_EVENT + E_EV_UNMET_KWH] * pf[scalars + X_EV_UNMET_EUR_PER_KWH]
     )
     if si[lane, pi[S_STEP]] >= pi[pi[P_CALENDAR] + C_HORIZON]:
-        price = days[D_MEAN_PRICE, int(plan[e, L_DAY])]
+        day = int(plan[e, L_DAY])
         stored = total_soc_kwh(lane, pi, sf) - sf[lane, pi[S_INITIAL_SOC_KWH]]
         owed = total_ev_kwh(lane, pi, sf, si) - sf[lane, pi[S_INITIAL_EV_KWH]]
-        out[0, lane, OUT_TERM + T_STOCK] = price * (
-            stored * pf[scalars + X_ETA_DISCHARGE] - owed / pf[scalars + X_EV_EFFICIENCY]
+        out[0, lane, OUT_TERM + T_STOCK] = (
+            days[D_STOCK_PRICE, day] * stored * pf[scalars + X_ETA_DISCHARGE]
+            - days[D_OWED_PRICE, day] * owed / pf[scalars + X_EV_EFFICIENCY]
         )
     total = 0.0
     for t in range(N_TERM):

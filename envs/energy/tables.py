@@ -39,7 +39,7 @@ class Tables:
         rows: (profile rows, 2 n_bus + n_pv): load kW and kvar by bus, available PV kW by inverter.
         world: (6, quarters): rows `W_*` of layout.py.
         price_hours: (hours,) day-ahead price, EUR/kWh, padded like `world`.
-        days: (6, n_days): rows `D_*` of layout.py.
+        days: (7, n_days): rows `D_*` of layout.py.
     """
 
     feeder: Feeder
@@ -138,6 +138,7 @@ def _build(scenario: EnergyScenario, feeder: Feeder, series: Series) -> Tables:
             sin_array(angle),
             cos_array(angle),
             np.maximum(mean_price / 24.0, 0.0),
+            np.maximum(mean_price / 24.0, 0.0) + fee,
         ]
     )
     return Tables(
