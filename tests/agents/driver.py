@@ -1,7 +1,8 @@
 """Trains on a world of the tests in a process of its own.
 
-driver.py toy|grid --config JSON, or driver.py toy|grid --resume RUN. With a third word ``slow`` every step takes a
-little longer and nothing is concluded: such a process is started to be killed.
+driver.py WORLD --config JSON, or driver.py WORLD --resume RUN; WORLD is toy or grid. With a last
+word ``slow`` every step takes a little longer and nothing is concluded: such a process is started
+to be killed.
 """
 
 from __future__ import annotations

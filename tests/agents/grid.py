@@ -1,4 +1,4 @@
-"""The real energy grid with a cheap rule and bound, so that its training can be tested in seconds."""
+"""The real energy grid with a cheap rule and bound, to test its training in seconds."""
 
 from __future__ import annotations
 

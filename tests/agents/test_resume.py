@@ -87,7 +87,7 @@ def test_a_run_killed_twice_ends_with_the_weights_of_an_unbroken_run(
     assert not (killed / "report.json").exists()
 
     process = start(*words)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors.decode()
     for name in ("policy_last.safetensors", "policy_best.safetensors", "policy.onnx"):
         assert (killed / name).read_bytes() == (whole.path / name).read_bytes(), name
