@@ -16,9 +16,10 @@ from __future__ import annotations
 import numpy as np
 
 from daogym.envs.core.compiled import kernel_entry, kernel_function
+from daogym.envs.core.lanes import LANES, fill, largest, load, magnitude, store, where_positive
 from daogym.envs.core.layout import Float, Int
 
-TILE = 16
+TILE = LANES
 
 
 @kernel_function
@@ -46,40 +47,41 @@ def solve_tile(
     """Solve environments ``0 <= e < width``.
 
     Powers `p_pu`, `q_pu`, voltages `v_*` and currents `j_*` are (n_bus, TILE), `change`, `active`
-    and `sweeps` (TILE,). Row k > 0 of the currents is the branch into bus k, row 0 all current
-    that the slack bus delivers. `sweeps[e]` is the number of sweeps, negative where the largest
-    voltage change stayed above `tolerance_pu` after `max_sweeps`.
+    and `sweeps` (TILE,); lanes from `width` on must hold finite powers. Row k > 0 of the currents
+    is the branch into bus k, row 0 all current that the slack bus delivers. `sweeps[e]` is the
+    number of sweeps, negative where the largest voltage change stayed above `tolerance_pu` after
+    `max_sweeps`.
     """
     n_bus = len(parent)
-    for e in range(width):
-        v_re[0, e] = slack_voltage_pu
-        v_im[0, e] = 0.0
-        active[e] = 1.0
-        sweeps[e] = -max_sweeps
+    zero = fill(0.0)
+    store(v_re, 0, fill(slack_voltage_pu))
+    store(v_im, 0, zero)
     for k in range(1, n_bus):
-        up = parent[k]
-        inverse_tap = 1.0 / tap[k]
-        for e in range(width):
-            v_re[k, e] = v_re[up, e] * inverse_tap
-            v_im[k, e] = 0.0
+        store(v_re, k, load(v_re, parent[k]) / tap[k])
+        store(v_im, k, zero)
+    for e in range(TILE):
+        active[e] = 1.0 if e < width else 0.0
+        sweeps[e] = -max_sweeps
     for sweep in range(1, max_sweeps + 1):
-        _collect_currents(
-            width, parent, tap, shunt_g_pu, shunt_b_pu, p_pu, q_pu, v_re, v_im, j_re, j_im
-        )
-        for e in range(width):
-            change[e] = 0.0
+        _collect_currents(parent, tap, shunt_g_pu, shunt_b_pu, p_pu, q_pu, v_re, v_im, j_re, j_im)
+        live = load(active, 0)
+        moved = zero
         for k in range(1, n_bus):
             up = parent[k]
             inverse_tap = 1.0 / tap[k]
-            r = r_pu[k]
-            x = x_pu[k]
-            for e in range(width):
-                new_re = v_re[up, e] * inverse_tap - (r * j_re[k, e] - x * j_im[k, e])
-                new_im = v_im[up, e] * inverse_tap - (r * j_im[k, e] + x * j_re[k, e])
-                moved = max(abs(new_re - v_re[k, e]), abs(new_im - v_im[k, e]))
-                change[e] = max(change[e], moved)
-                v_re[k, e] = new_re if active[e] > 0.0 else v_re[k, e]
-                v_im[k, e] = new_im if active[e] > 0.0 else v_im[k, e]
+            r = fill(r_pu[k])
+            x = fill(x_pu[k])
+            current_re = load(j_re, k)
+            current_im = load(j_im, k)
+            old_re = load(v_re, k)
+            old_im = load(v_im, k)
+            new_re = load(v_re, up) * inverse_tap - (r * current_re - x * current_im)
+            new_im = load(v_im, up) * inverse_tap - (r * current_im + x * current_re)
+            moved = largest(magnitude(new_re - old_re), moved)
+            moved = largest(magnitude(new_im - old_im), moved)
+            store(v_re, k, where_positive(live, new_re, old_re))
+            store(v_im, k, where_positive(live, new_im, old_im))
+        store(change, 0, moved)
         n_active = 0
         for e in range(width):
             if active[e] > 0.0:
@@ -90,14 +92,11 @@ def solve_tile(
                     n_active += 1
         if n_active == 0:
             break
-    _collect_currents(
-        width, parent, tap, shunt_g_pu, shunt_b_pu, p_pu, q_pu, v_re, v_im, j_re, j_im
-    )
+    _collect_currents(parent, tap, shunt_g_pu, shunt_b_pu, p_pu, q_pu, v_re, v_im, j_re, j_im)
 
 
 @kernel_function
 def _collect_currents(
-    width: int,
     parent: Int,
     tap: Float,
     shunt_g_pu: Float,
@@ -112,20 +111,20 @@ def _collect_currents(
     """Backward sweep: branch currents from the present voltages."""
     n_bus = len(parent)
     for k in range(n_bus):
-        g = shunt_g_pu[k]
-        b = shunt_b_pu[k]
-        for e in range(width):
-            re = v_re[k, e]
-            im = v_im[k, e]
-            inverse = 1.0 / (re * re + im * im)
-            j_re[k, e] = (p_pu[k, e] * re + q_pu[k, e] * im) * inverse + (g * re - b * im)
-            j_im[k, e] = (p_pu[k, e] * im - q_pu[k, e] * re) * inverse + (g * im + b * re)
+        g = fill(shunt_g_pu[k])
+        b = fill(shunt_b_pu[k])
+        re = load(v_re, k)
+        im = load(v_im, k)
+        p = load(p_pu, k)
+        q = load(q_pu, k)
+        inverse = 1.0 / (re * re + im * im)
+        store(j_re, k, (p * re + q * im) * inverse + (g * re - b * im))
+        store(j_im, k, (p * im - q * re) * inverse + (g * im + b * re))
     for k in range(n_bus - 1, 0, -1):
         up = parent[k]
         inverse_tap = 1.0 / tap[k]
-        for e in range(width):
-            j_re[up, e] += j_re[k, e] * inverse_tap
-            j_im[up, e] += j_im[k, e] * inverse_tap
+        store(j_re, up, load(j_re, up) + load(j_re, k) * inverse_tap)
+        store(j_im, up, load(j_im, up) + load(j_im, k) * inverse_tap)
 
 
 @kernel_entry()
@@ -149,7 +148,7 @@ def solve_batch(
 ) -> None:
     """Solve N operating points given as (N, n_bus) arrays; the outputs are written in place."""
     n, n_bus = p_pu.shape
-    tile = np.empty((6, n_bus, TILE))
+    tile = np.zeros((6, n_bus, TILE))
     change = np.empty(TILE)
     active = np.empty(TILE)
     count = np.empty(TILE, dtype=np.int64)
