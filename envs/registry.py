@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .core.simulator import Autoreset, Simulator
+from .core.simulator import Autoreset, Domain, Simulator
 from .energy.domain import EnergyDomain
 from .energy.named import energy_scenario
 from .energy.scenario import EnergyScenario
@@ -41,7 +41,7 @@ def load_scenario(
 
 
 def make_simulator(
-    scenario: ScenarioLike = "lv_rural",
+    scenario: ScenarioLike | Domain = "lv_rural",
     num_envs: int = 1,
     *,
     threads: int = 1,
@@ -56,7 +56,8 @@ def make_simulator(
 
     Args:
         scenario: a name such as ``"lv_rural"`` or ``"ieee33+high_demand"``, the path of a YAML
-            file, a mapping of settings (``{"base": "lv_rural", "episode_days": 7}``) or a scenario.
+            file, a mapping of settings (``{"base": "lv_rural", "episode_days": 7}``), a scenario,
+            or a domain of one's own, to which the energy grid's options below do not apply.
         num_envs: environments stepped in one call.
         threads: threads of that call.
         split: "train", "validation", "test" or "all": where episodes start.
@@ -68,9 +69,18 @@ def make_simulator(
         ConfigError: the scenario is at fault; the message names the key.
         ValueError: another argument is.
     """
-    changes = None if episode_days is None else {"episode_days": episode_days}
-    settings = load_scenario(scenario, changes)
-    domain = EnergyDomain(settings, split=split, action_mode=action_mode or "fleet")  # type: ignore[arg-type]
+    domain: Any
+    if hasattr(scenario, "step_serial"):
+        if (split, action_mode, episode_days) != ("train", None, None):
+            raise ValueError(
+                "split, action_mode and episode_days belong to the energy grid; give a domain of "
+                f"your own its options itself, got {split!r}, {action_mode!r}, {episode_days!r}"
+            )
+        domain = scenario
+    else:
+        changes = None if episode_days is None else {"episode_days": episode_days}
+        settings = load_scenario(scenario, changes)  # type: ignore[arg-type]
+        domain = EnergyDomain(settings, split=split, action_mode=action_mode or "fleet")  # type: ignore[arg-type]
     return Simulator(
         domain, num_envs, threads=threads, autoreset=autoreset, stagger=stagger, carry=carry
     )

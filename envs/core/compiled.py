@@ -63,14 +63,32 @@ def compiled_folder() -> Path:
     return cache_root() / "compiled" / source_hash()
 
 
+@cache
+def _foreign_hash(folder: Path) -> str:
+    """Hex digest of the sources beside a kernel that is not part of this package."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:20]
+
+
 class _SourceHashLocator:
-    """Numba's cache locator protocol over `compiled_folder`."""
+    """Numba's cache locator protocol over `compiled_folder`.
+
+    The folder's name stands for this package's sources; the stamp inside it also stands for the
+    folder of a kernel that lies elsewhere, such as a user's own domain.
+    """
+
+    def __init__(self, source: Path) -> None:
+        self._source = source
 
     def get_cache_path(self) -> str:
         return str(compiled_folder())
 
     def get_source_stamp(self) -> str:
-        return source_hash()
+        inside = _PACKAGE_ROOT in self._source.parents
+        return source_hash() if inside else source_hash() + _foreign_hash(self._source.parent)
 
     def get_disambiguator(self) -> str:
         return ""
@@ -82,7 +100,7 @@ class _SourceHashLocator:
 class _SourceHashCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
     def __init__(self, py_func: Callable[..., Any]) -> None:
         self._lineno = py_func.__code__.co_firstlineno
-        self._locator = _SourceHashLocator()
+        self._locator = _SourceHashLocator(Path(py_func.__code__.co_filename).resolve())
         name = f"{py_func.__module__}.{py_func.__qualname__}"
         self._filename_base = self.get_filename_base(name, getattr(sys, "abiflags", ""))
 

@@ -78,7 +78,7 @@ def step_range(
     shunt_g = pf[pi[P_SHUNT_G_PU] : pi[P_SHUNT_G_PU] + n_bus]
     shunt_b = pf[pi[P_SHUNT_B_PU] : pi[P_SHUNT_B_PU] + n_bus]
     inverse_base = 1.0 / pf[scalars + X_S_BASE_KVA]
-    tile = np.empty((7, n_bus, TILE))
+    tile = np.zeros((7, n_bus, TILE))
     p_pu, q_pu, v_re, v_im, j_re, j_im = tile[0], tile[1], tile[2], tile[3], tile[4], tile[5]
     volts = tile[6]
     network = np.empty((NETWORK_ROWS, TILE))
@@ -114,7 +114,7 @@ def step_range(
             pf[scalars + X_TOLERANCE_PU], int(pf[scalars + X_MAX_SWEEPS]), p_pu, q_pu, v_re, v_im,
             j_re, j_im, change, active, sweeps,
         )  # fmt: skip
-        measure_network(width, pf, pi, p_pu, v_re, v_im, j_re, j_im, volts, network)
+        measure_network(pf, pi, p_pu, v_re, v_im, j_re, j_im, volts, network)
         for e in range(width):
             lane = first + e
             if si[lane, pi[S_DONE]] == 1:

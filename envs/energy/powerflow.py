@@ -66,6 +66,7 @@ def solve_tile(
         _collect_currents(parent, tap, shunt_g_pu, shunt_b_pu, p_pu, q_pu, v_re, v_im, j_re, j_im)
         live = load(active, 0)
         moved = zero
+        total = zero
         for k in range(1, n_bus):
             up = parent[k]
             inverse_tap = 1.0 / tap[k]
@@ -79,9 +80,11 @@ def solve_tile(
             new_im = load(v_im, up) * inverse_tap - (r * current_im + x * current_re)
             moved = largest(magnitude(new_re - old_re), moved)
             moved = largest(magnitude(new_im - old_im), moved)
+            total = total + (new_re + new_im)
             store(v_re, k, where_positive(live, new_re, old_re))
             store(v_im, k, where_positive(live, new_im, old_im))
-        store(change, 0, moved)
+        # A lane with a voltage that is not finite has total * 0 = NaN, so it never converges.
+        store(change, 0, moved + total * 0.0)
         n_active = 0
         for e in range(width):
             if active[e] > 0.0:

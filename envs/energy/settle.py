@@ -5,6 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.lanes import (
+    fill,
+    largest,
+    load,
+    smallest,
+    square_root,
+    store,
+    where_positive,
+)
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.rules import excess, shortfall
 
@@ -132,37 +141,44 @@ NETWORK_ROWS = 6
 
 @kernel_function
 def measure_network(
-    width: int, pf: Float, pi: Int, p_pu: Float, v_re: Float, v_im: Float, j_re: Float,
+    pf: Float, pi: Int, p_pu: Float, v_re: Float, v_im: Float, j_re: Float,
     j_im: Float, volts: Float, network: Float,
 ) -> None:  # fmt: skip
     """Voltages (n_bus, TILE) and, summed over buses, rows N_* of `network`, for a whole tile."""
     n_bus = pi[pi[P_SIZES] + Z_BUS]
     scalars = pi[P_SCALARS]
     low, high = pf[scalars + X_VOLTAGE_LOW_PU], pf[scalars + X_VOLTAGE_HIGH_PU]
-    for e in range(width):
-        for row in range(NETWORK_ROWS):
-            network[row, e] = 0.0
-        network[N_LOWEST, e] = 1e9
+    zero = fill(0.0)
+    one = fill(1.0)
+    lowest = fill(1e9)
+    consumed = zero
+    losses = zero
+    beyond = zero
+    violated = zero
+    overload = zero
     for k in range(n_bus):
-        conductance = pf[pi[P_SHUNT_G_PU] + k]
-        resistance = pf[pi[P_R_PU] + k]
-        rating = pf[pi[P_I_MAX_PU] + k]
-        inverse_rating = 1.0 / rating
-        held = 1.0 if k > 0 else 0.0
-        for e in range(width):
-            square = v_re[k, e] * v_re[k, e] + v_im[k, e] * v_im[k, e]
-            voltage = np.sqrt(square)
-            current_square = j_re[k, e] * j_re[k, e] + j_im[k, e] * j_im[k, e]
-            volts[k, e] = voltage
-            outside = max(voltage - high, 0.0) + max(low - voltage, 0.0)
-            network[N_LOWEST, e] = min(network[N_LOWEST, e], voltage)
-            network[N_CONSUMED, e] += p_pu[k, e]
-            network[N_LOSSES, e] += conductance * square + resistance * current_square
-            network[N_BEYOND, e] += held * outside
-            network[N_VIOLATED, e] += held if outside > 0.0 else 0.0
-            network[N_OVERLOAD, e] += held * max(
-                np.sqrt(current_square) * inverse_rating - 1.0, 0.0
-            )
+        re, im = load(v_re, k), load(v_im, k)
+        current_re, current_im = load(j_re, k), load(j_im, k)
+        square = re * re + im * im
+        current_square = current_re * current_re + current_im * current_im
+        voltage = square_root(square)
+        store(volts, k, voltage)
+        lowest = smallest(voltage, lowest)
+        consumed = consumed + load(p_pu, k)
+        losses = losses + square * pf[pi[P_SHUNT_G_PU] + k]
+        if k > 0:
+            losses = losses + current_square * pf[pi[P_R_PU] + k]
+            outside = largest(voltage - high, zero) + largest(low - voltage, zero)
+            beyond = beyond + outside
+            violated = violated + where_positive(outside, one, zero)
+            loading = square_root(current_square) * (1.0 / pf[pi[P_I_MAX_PU] + k])
+            overload = overload + largest(loading - 1.0, zero)
+    store(network, N_LOWEST, lowest)
+    store(network, N_CONSUMED, consumed)
+    store(network, N_LOSSES, losses)
+    store(network, N_BEYOND, beyond)
+    store(network, N_VIOLATED, violated)
+    store(network, N_OVERLOAD, overload)
 
 
 @kernel_function
@@ -209,9 +225,9 @@ def advance_devices(
     sf[lane, pi[S_LOADING]] = loading
     _advance_storage(lane, e, served, dt_h, pf, pi, sf, out, plan)
     _advance_pv(lane, e, served, dt_h, pf, pi, sf, si, out, plan)
-    load = plan[e, L_LOAD_KW] if served else 0.0
-    sf[lane, pi[S_LOAD_KW]] = load
-    unserved = plan[e, L_LOAD_KW] + plan[e, L_SHED_KW] - load
+    load_kw = plan[e, L_LOAD_KW] if served else 0.0
+    sf[lane, pi[S_LOAD_KW]] = load_kw
+    unserved = plan[e, L_LOAD_KW] + plan[e, L_SHED_KW] - load_kw
     out[0, lane, OUT_EVENT + E_UNSERVED_KWH] = unserved * dt_h
     _advance_transformer(lane, loading, exchange, dt_h, pf, pi, sf, si, out)
 
