@@ -1,4 +1,4 @@
-"""The compiled power flow against pandapower's Newton-Raphson, alone and inside a simulator's step."""
+"""The compiled power flow against pandapower, alone and inside a step of the simulator."""
 
 from __future__ import annotations
 
