@@ -51,6 +51,7 @@ def make_simulator(
     stagger: bool = False,
     carry: bool = False,
     episode_days: int | None = None,
+    window_days: int | None = None,
 ) -> Simulator:
     """A batched simulator of a scenario.
 
@@ -64,6 +65,7 @@ def make_simulator(
         action_mode: "fleet" (default) or "device".
         autoreset, stagger, carry: see `Simulator`.
         episode_days: overrides the scenario's.
+        window_days: what observations take for the length of an episode (see `EnergyDomain`).
 
     Raises:
         ConfigError: the scenario is at fault; the message names the key.
@@ -79,8 +81,13 @@ def make_simulator(
         domain = scenario
     else:
         changes = None if episode_days is None else {"episode_days": episode_days}
-        settings = load_scenario(scenario, changes)  # type: ignore[arg-type]
-        domain = EnergyDomain(settings, split=split, action_mode=action_mode or "fleet")  # type: ignore[arg-type]
+        settings = load_scenario(scenario, changes)
+        domain = EnergyDomain(
+            settings,
+            split=split,
+            action_mode=action_mode or "fleet",  # type: ignore[arg-type]
+            window_days=window_days,
+        )
     return Simulator(
         domain, num_envs, threads=threads, autoreset=autoreset, stagger=stagger, carry=carry
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +32,14 @@ from .layout import (
     state_layout,
 )
 from .observation import observation_fields
-from .request import N_FLEET
+from .request import MAX_OFFSET_SHARE, N_FLEET
 from .scenario import GOVERNED_PARAMETERS, EnergyScenario
 from .tables import clock_table, exact_power, forecast_coefficients, load_tables
+
+if TYPE_CHECKING:
+    from daogym.envs.core.simulator import Simulator
+
+    from .rules import Controller
 
 ActionMode = Literal["fleet", "device"]
 SPLITS = ("train", "validation", "test", "all")
@@ -47,6 +52,12 @@ _AUTORESET = {
 
 class EnergyDomain:
     """One scenario of the energy grid, in one action mode and one split of its calendar.
+
+    Args:
+        split: "train", "validation", "test" or "all".
+        action_mode: "fleet" or "device".
+        window_days: what an observation takes for the length of the episode: a policy that was
+            trained on days operates weeks with ``window_days=1``; default the episode's length.
 
     Raises:
         ConfigError: the scenario is at fault; the message names the key.
@@ -66,6 +77,7 @@ class EnergyDomain:
         *,
         split: str = "train",
         action_mode: ActionMode = "fleet",
+        window_days: int | None = None,
     ) -> None:
         if split not in SPLITS:
             raise ValueError(f"split: one of {', '.join(SPLITS)} expected, got {split!r}")
@@ -78,6 +90,11 @@ class EnergyDomain:
         self.feeder = self.loaded.feeder
         self.steps_per_day = QUARTERS_PER_DAY * scenario.substeps
         self.horizon = scenario.episode_days * self.steps_per_day
+        self.window_days = scenario.episode_days if window_days is None else window_days
+        if not 1 <= self.window_days <= scenario.episode_days:
+            raise ValueError(
+                f"window_days: 1 to {scenario.episode_days} expected, got {window_days}"
+            )
         self.reward_scale = scenario.reward_scale
         self.start_days = self._start_days()
         self.governed = scenario.charter.values(GOVERNED_PARAMETERS)
@@ -109,6 +126,36 @@ class EnergyDomain:
     def reset_tables(self) -> tuple[NDArray[Any], ...]:
         """The part of `tables` that `reset_lanes` gets."""
         return self.tables[1:]
+
+    @property
+    def controller_names(self) -> tuple[str, ...]:
+        """Names that `make_controller` knows."""
+        from .controllers import CONTROLLER_NAMES
+
+        return CONTROLLER_NAMES
+
+    @property
+    def rule_names(self) -> tuple[str, ...]:
+        """The rules among them: candidates for score 0."""
+        from .controllers import RULE_NAMES
+
+        return RULE_NAMES
+
+    def make_controller(self, name: str) -> Controller:
+        """A controller for this scenario; its `action_mode` need not be this domain's.
+
+        Raises:
+            ValueError: no controller has this name.
+        """
+        from .controllers import make_controller
+
+        return make_controller(name, self.scenario)
+
+    def upper_bound(self, simulator: Simulator) -> Float:
+        """EUR that no controller can exceed in the episode each lane is about to play, (N,)."""
+        from .bound import upper_bound
+
+        return upper_bound(simulator)
 
     def _start_days(self) -> Int:
         series, days = self.loaded.series, self.scenario.episode_days
@@ -164,6 +211,7 @@ class EnergyDomain:
             "calendar": [
                 self.horizon, s.substeps, self.loaded.n_days, len(self.start_days),
                 s.episode_days, round(4.0 * s.tariff.publication_hour),
+                self.window_days * QUARTERS_PER_DAY,
             ],
             "start_days": self.start_days,
             "parent": f.parent, "pv_bus": f.pv_bus, "battery_bus": f.battery_bus,
@@ -183,6 +231,10 @@ class EnergyDomain:
             "clock": clock_table(),
         }  # fmt: skip
         return pack_parameters(layout, self.state_layout, values)
+
+    def scalars(self) -> dict[str, float]:
+        """Settings that the kernels read, by their names in layout.SCALARS."""
+        return dict(zip(SCALARS, self._scalars(), strict=True))
 
     def _scalars(self) -> list[float]:
         s, f = self.scenario, self.feeder
@@ -256,6 +308,7 @@ def _action_fields(domain: EnergyDomain) -> FieldSet:
     f = domain.feeder
     n_battery, n_pv, n_ev = len(f.battery_bus), len(f.pv_bus), len(f.ev_bus)
     rating = domain.transformer_kva
+    trim = MAX_OFFSET_SHARE * f.battery_p_kw
     if domain.action_mode == "device":
         fields: Sequence[Field | None] = [
             Field("battery", "kW", -f.battery_p_kw, f.battery_p_kw, (n_battery,),
@@ -277,7 +330,7 @@ def _action_fields(domain: EnergyDomain) -> FieldSet:
                   doc="-1 as late as possible, 0 evenly, 1 as fast as possible"),
             Field("reactive_offset", "1", -0.44, 0.44,
                   doc="added to volt-var control, reactive injection / rated apparent power"),
-            Field("battery_offset", "kW", -f.battery_p_kw, f.battery_p_kw, (n_battery,),
+            Field("battery_offset", "kW", -trim, trim, (n_battery,),
                   "added to a battery's share of the fleet's power") if n_battery else None,
         ]  # fmt: skip
         assert N_FLEET == 4

@@ -93,7 +93,15 @@ N_PARAMETER = 28
 # Inside "sizes", "modes" and "calendar".
 (Z_BUS, Z_PV, Z_BATTERY, Z_EV, Z_OBSERVATION, Z_ACTION) = range(6)
 (M_ACTION_DEVICE, M_AUTORESET, M_STAGGER, M_CARRY) = range(4)
-(C_HORIZON, C_SUBSTEPS, C_DAYS, C_START_DAYS, C_EPISODE_DAYS, C_PUBLICATION_QUARTER) = range(6)
+(
+    C_HORIZON,
+    C_SUBSTEPS,
+    C_DAYS,
+    C_START_DAYS,
+    C_EPISODE_DAYS,
+    C_PUBLICATION_QUARTER,
+    C_WINDOW_QUARTERS,
+) = range(7)
 AUTORESET_SAME_STEP, AUTORESET_NEXT_STEP, AUTORESET_DISABLED = 0, 1, 2
 
 # Inside "scalars".
@@ -203,7 +211,7 @@ def parameter_layout(
 
     return Layout(
         [
-            integer("sizes", 6), integer("modes", 4), integer("calendar", 6),
+            integer("sizes", 6), integer("modes", 4), integer("calendar", 7),
             integer("parent", n_bus), integer("pv_bus", n_pv),
             integer("battery_bus", n_battery), integer("ev_bus", n_ev),
             integer("start_days", n_start),

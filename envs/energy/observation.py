@@ -17,6 +17,8 @@ from .layout import (
     C_HORIZON,
     C_PUBLICATION_QUARTER,
     C_SUBSTEPS,
+    C_WINDOW_QUARTERS,
+    D_STOCK_PRICE,
     D_WEEKEND,
     D_YEAR_COS,
     D_YEAR_SIN,
@@ -81,6 +83,9 @@ def observation_fields(
 ) -> FieldSet:
     """Fields in the order in which `write_observation` fills them.
 
+    Prices after the end of the episode (or of the decision window, see `EnergyDomain`) are shown
+    as the price at which the stock is valued then.
+
     Values outside a declared range (a price peak above 0.4 EUR/kWh, say) are held at its end.
     """
     n_bus = len(feeder.parent) - 1
@@ -96,13 +101,15 @@ def observation_fields(
         Field("year_cos", "1", -1.0, 1.0, doc="cosine of the day on the circle of the year"),
         Field("time_left", "1", 0.0, 1.0, doc="share of the episode still to come"),
         Field("price", "EUR/kWh", PRICE_LOW, PRICE_HIGH, doc="day-ahead price now"),
+        Field("stock_price", "EUR/kWh", 0.0, PRICE_HIGH,
+              doc="today's mean price, not below 0: what a stored kWh is worth at the end"),
         Field("price_mean", "EUR/kWh", PRICE_LOW, PRICE_HIGH, doc="mean over the next 24 h"),
         Field("price_spread", "EUR/kWh", 0.0, 0.5, doc="highest minus lowest of the next 24 h"),
         Field("price_rank", "1", 0.0, 1.0, doc="share of the next 24 h that is cheaper than now"),
         Field("price_known_hours", "h", 0.0, 24.0,
               doc="how many of the 24 hours are published; later ones show the last day's price"),
         Field("price_deviation", "EUR/kWh", -DEVIATION, DEVIATION, (PRICE_HOURS,),
-              "price of this and the next 23 hours minus price_mean"),
+              "price of this and the next 23 hours minus stock_price; 0 after the end"),
         Field("load_forecast", "kW", 0.0, load_kw_high, (FORECAST_BLOCKS,), f"load: {block}"),
         Field("pv_forecast", "kW", 0.0, pv_kw, (FORECAST_BLOCKS,), f"available PV: {block}"),
         Field("load", "kW", 0.0, load_kw_high, doc="load in the last step, measured"),
@@ -188,15 +195,21 @@ def write_observation(
     physical[2] = days[D_WEEKEND, wrapped_day]
     physical[3] = days[D_YEAR_SIN, wrapped_day]
     physical[4] = days[D_YEAR_COS, wrapped_day]
-    physical[5] = (horizon - step) / horizon
+    window = pi[calendar + C_WINDOW_QUARTERS] * substeps
+    physical[5] = (window - step % window) / window if step < horizon else 0.0
 
     published = 24 - quarter_of_day // 4
     if quarter_of_day >= pi[calendar + C_PUBLICATION_QUARTER]:
         published = PRICE_HOURS
-    prices = 11
+    stock_price = days[D_STOCK_PRICE, wrapped_day]
+    window_quarters = pi[calendar + C_WINDOW_QUARTERS]
+    hours_left = (window_quarters - quarter_of_episode % window_quarters + 3) // 4
+    prices = 12
     total = 0.0
     for h in range(PRICE_HOURS):
         price = price_hours[hour + h] if h < published else price_hours[hour + h - 24]
+        if h >= hours_left:
+            price = stock_price
         physical[prices + h] = price
         total += price
     now = physical[prices]
@@ -210,12 +223,13 @@ def write_observation(
         highest = max(highest, price)
         if price < now:
             cheaper += 1
-        physical[prices + h] = price - mean
+        physical[prices + h] = price - stock_price
     physical[6] = now
-    physical[7] = mean
-    physical[8] = highest - lowest
-    physical[9] = cheaper / (PRICE_HOURS - 1.0)
-    physical[10] = published
+    physical[7] = stock_price
+    physical[8] = mean
+    physical[9] = highest - lowest
+    physical[10] = cheaper / (PRICE_HOURS - 1.0)
+    physical[11] = published
     c = prices + PRICE_HOURS
 
     load_error = sf[lane, pi[S_LOAD_ERROR]]

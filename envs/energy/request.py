@@ -84,6 +84,8 @@ Float32 = NDArray[np.float32]
 # Actions of the "fleet" mode before the batteries' offsets.
 A_EXCHANGE, A_EXPORT_CAP, A_EV_RATE, A_REACTIVE, N_FLEET = 0, 1, 2, 3, 4
 MAX_REACTIVE_SHARE = 0.44
+# A small range, so that exploring five offsets does not drown what the fleet does together.
+MAX_OFFSET_SHARE = 0.2
 _NOTICED_KW = 1e-9
 
 
@@ -234,7 +236,7 @@ def make_request(
     share = clip(wanted / fleet, -1.0, 1.0) if fleet > 0.0 else 0.0
     total = 0.0
     for b in range(n_battery):
-        power = share * plan[e, able + b] + clean[e, N_FLEET + b] * pf[kw + b]
+        power = share * plan[e, able + b] + clean[e, N_FLEET + b] * (MAX_OFFSET_SHARE * pf[kw + b])
         power = clip(power, -plan[e, take + n_battery + b], plan[e, take + b])
         plan[e, battery + b] = power
         total += power
