@@ -1,0 +1,179 @@
+"""Searched controllers: thresholds of the price rule, the best constant action, the best schedule.
+
+Each is found once on the train split, all candidates side by side in one simulator, from a fixed
+seed, and kept on disk under the scenario's hash and that of the sources.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from daogym.envs.core.compiled import cache_root, source_hash
+from daogym.envs.core.layout import Float
+
+from .lanes import Actions
+from .layout import QUARTERS_PER_DAY
+from .request import A_EV_RATE, A_EXCHANGE, A_EXPORT_CAP
+from .rules import Controller, PriceThreshold, play
+
+if TYPE_CHECKING:
+    from daogym.envs.core.simulator import Simulator
+
+    from .scenario import EnergyScenario
+
+SEARCH_SEED = 7_000_000
+# Lanes stepped together: enough to fill the kernel's tiles, few enough to stay in memory.
+_LANES = 4096
+THRESHOLD_DAYS = 48
+CANDIDATES = 2000
+GENERATION = 200
+ELITE = 20
+SCHEDULE_DAYS = 24
+HOURS = 24
+# A schedule: hourly exchange targets, then the export cap and the rate of charging cars.
+SCHEDULE_SIZE = HOURS + 2
+
+
+class Constant(Controller):
+    """The same fleet action in every step."""
+
+    name = "best_constant"
+
+    def __init__(self, parameters: Float) -> None:
+        self.parameters = np.asarray(parameters, dtype=np.float64)
+
+    def act(self, simulator: Simulator) -> Actions:
+        actions = self._idle(simulator)
+        actions[:, : A_EV_RATE + 1] = self.parameters
+        return actions
+
+
+class Schedule(Controller):
+    """A fixed day: an exchange target for each hour, one export cap, one rate for cars.
+
+    Args:
+        parameters: (26,) normalised actions, or (N, 26) for a search.
+    """
+
+    name = "best_schedule"
+
+    def __init__(self, parameters: Float) -> None:
+        self.parameters = np.asarray(parameters, dtype=np.float64)
+
+    def act(self, simulator: Simulator) -> Actions:
+        actions = self._idle(simulator)
+        quarter = simulator.state("step") // simulator.scenario.substeps
+        hour = quarter % QUARTERS_PER_DAY // 4
+        table = np.broadcast_to(self.parameters, (simulator.num_envs, SCHEDULE_SIZE))
+        actions[:, A_EXCHANGE] = table[np.arange(len(table)), hour]
+        actions[:, A_EXPORT_CAP] = table[:, HOURS]
+        actions[:, A_EV_RATE] = table[:, HOURS + 1]
+        return actions
+
+
+def threshold_parameters(scenario: EnergyScenario) -> Float:
+    """Parameters of `PriceThreshold` with the highest mean money on train days, (5,)."""
+
+    def search() -> Float:
+        grid = itertools.product(
+            (0.0, 0.1, 0.2), (0.75, 0.85, 0.95, 1.1), (0.2, 0.5), (0.2, 0.5, 0.9), (-1.0, 0.0)
+        )
+        candidates = np.array([p for p in grid if p[0] > 0.0 or p[2] == 0.2])
+        money = mean_money(scenario, PriceThreshold, candidates, THRESHOLD_DAYS)
+        return np.asarray(candidates[np.argmax(money)])
+
+    return _kept(scenario, "price_threshold", search)
+
+
+def constant_parameters(scenario: EnergyScenario) -> Float:
+    """The best of 2,000 constant actions (exchange, export cap, ev rate) on train days, (3,)."""
+    return _kept(
+        scenario, "best_constant",
+        lambda: _cross_entropy(scenario, Constant, np.zeros(3)),
+    )  # fmt: skip
+
+
+def schedule_parameters(scenario: EnergyScenario) -> Float:
+    """The best of 2,000 fixed days on train days, (26,)."""
+    return _kept(
+        scenario, "best_schedule",
+        lambda: _cross_entropy(scenario, Schedule, np.zeros(SCHEDULE_SIZE)),
+    )  # fmt: skip
+
+
+def mean_money(
+    scenario: EnergyScenario,
+    controller: Callable[[Float], Controller],
+    candidates: Float,
+    days: int,
+) -> Float:
+    """Mean EUR of each candidate over the same `days` one-day train episodes, (C,)."""
+    from daogym.envs.core.simulator import Simulator
+
+    from .domain import EnergyDomain
+
+    domain = EnergyDomain(scenario.model_copy(update={"episode_days": 1}), split="train")
+    chunk = max(1, _LANES // days)
+    found = []
+    for first in range(0, len(candidates), chunk):
+        part = candidates[first : first + chunk]
+        simulator = Simulator(domain, len(part) * days, threads=2)
+        simulator.reset(seed=np.tile(SEARCH_SEED + np.arange(days), len(part)).tolist())
+        money = play(controller(np.repeat(part, days, axis=0)), simulator)
+        found.append(money.reshape(len(part), days).mean(axis=1))
+    return np.concatenate(found)
+
+
+def _cross_entropy(
+    scenario: EnergyScenario, controller: Callable[[Float], Controller], start: Float
+) -> Float:
+    """Cross-entropy method (Rubinstein 1999): sample, keep the best tenth, fit, sample again.
+
+    The first candidate of each generation is the best so far; the best of all is returned.
+    """
+    generator = np.random.default_rng(SEARCH_SEED)
+    mean, deviation = start.copy(), np.full(len(start), 0.5)
+    best, best_money = start, -np.inf
+    for _ in range(CANDIDATES // GENERATION):
+        noise = generator.standard_normal((GENERATION, len(start)))
+        candidates = np.clip(mean + deviation * noise, -1.0, 1.0)
+        candidates[0] = best
+        money = mean_money(scenario, controller, candidates, SCHEDULE_DAYS)
+        order = np.argsort(-money, kind="stable")
+        if money[order[0]] > best_money:
+            best, best_money = candidates[order[0]].copy(), float(money[order[0]])
+        elite = candidates[order[:ELITE]]
+        mean = elite.mean(axis=0)
+        deviation = 0.8 * elite.std(axis=0) + 0.2 * deviation
+    return best
+
+
+def _kept(scenario: EnergyScenario, name: str, search: Callable[[], Float]) -> Float:
+    """The result of a search, from disk if the same scenario and sources searched before."""
+    from .domain import EnergyDomain
+
+    file = _folder() / f"{EnergyDomain(scenario).scenario_hash}-{name}.json"
+    try:
+        return np.array(json.loads(file.read_text()), dtype=np.float64)
+    except (OSError, ValueError):
+        pass
+    found = search()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_suffix(f".{os.getpid()}")
+        draft.write_text(json.dumps(found.tolist()))
+        draft.replace(file)
+    except OSError:
+        pass  # a cache folder that cannot be written: search again next time
+    return found
+
+
+def _folder() -> Path:
+    return cache_root() / "searched" / source_hash()
