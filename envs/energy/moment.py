@@ -97,7 +97,7 @@ def read_moment(domain: Any, simulator: Any, lane: int) -> Moment:
     cars = exchange - losses - load - float(battery.sum()) + pv
     series = loaded.series
     pv_row = int(loaded.days[D_PV_DAY, day]) * QUARTERS_PER_DAY + quarter_of_day
-    available = float(loaded.rows[pv_row, 2 * domain.feeder.n_bus :].sum())
+    available = float(loaded.rows[pv_row, 2 * domain.feeder.n_bus :].sum(dtype=np.float64))
     sums = simulator.state("sums")[lane]
     arrived = simulator.state("ev_arrival_step")[lane] <= value("step")
     return Moment(
@@ -152,8 +152,9 @@ def estimate_flows(domain: Any, simulator: Any, lane: int, moment: Moment) -> tu
     if not moment.begun or moment.outage:
         return np.zeros(n_bus), np.zeros(n_bus)
     day, quarter, _ = _when(domain, simulator, lane)
-    load_row = loaded.rows[int(loaded.days[D_LOAD_DAY, day]) * QUARTERS_PER_DAY + quarter]
-    pv_row = loaded.rows[int(loaded.days[D_PV_DAY, day]) * QUARTERS_PER_DAY + quarter]
+    at_load, at_pv = (int(loaded.days[row, day]) for row in (D_LOAD_DAY, D_PV_DAY))
+    load_row = loaded.rows[at_load * QUARTERS_PER_DAY + quarter].astype(np.float64)
+    pv_row = loaded.rows[at_pv * QUARTERS_PER_DAY + quarter].astype(np.float64)
     load = load_row[:n_bus]
     served = moment.load_kw / load.sum() if load.sum() > 0.0 else 0.0
     p_kw, q_kvar = load * served, load_row[n_bus : 2 * n_bus] * served
@@ -162,8 +163,11 @@ def estimate_flows(domain: Any, simulator: Any, lane: int, moment: Moment) -> tu
         rating = feeder.ev_p_kw * np.where(moment.car_here.any(), moment.car_here, True)
         np.add.at(p_kw, feeder.ev_bus, moment.ev_kw * rating / rating.sum())
     ready = np.minimum(pv_row[2 * n_bus :], feeder.pv_s_kva)
+    # An inverter that tripped at the end of this very step still has its whole delay to wait.
     trips: Int = simulator.state("pv_trip_steps")[lane]
-    ready = np.where(trips > 0, 0.0, ready) if trips.any() and not trips.all() else ready
+    delay = -(-domain.scenario.limits.reconnect_minutes // domain.scenario.step_minutes)
+    on = (trips == 0) | (trips == delay)
+    ready = ready * on if on.any() else ready
     output = ready * (moment.pv_kw / ready.sum() if ready.sum() > 0.0 else 0.0)
     np.add.at(p_kw, feeder.pv_bus, -output)
     room = np.sqrt(np.maximum(feeder.pv_s_kva**2 - output**2, 0.0)) * (output > 0.0)
