@@ -51,7 +51,7 @@ class EpisodeSet:
         if action_mode is not None:
             options["action_mode"] = action_mode
         if self.chain_days is not None:
-            options["episode_days"] = self.chain_days
+            options["chain_days"] = self.chain_days
         simulator = make(self.scenario, split=self.split, **options)
         self.begin(simulator)
         return simulator
@@ -128,10 +128,12 @@ class Outcome:
 def episode_groups(simulator: Any) -> NDArray[np.int64]:
     """(N,) label of each episode's group, read right after a reset.
 
-    Episodes out of one week share weather and prices; a simulator that knows the week says so.
+    Episodes out of one week share weather and prices; a domain that knows the week says so.
     """
-    weeks = getattr(simulator, "episode_weeks", None)
-    return np.arange(simulator.num_envs) if weeks is None else np.array(weeks, dtype=np.int64)
+    weeks = getattr(simulator.domain, "episode_weeks", None)
+    if weeks is None:
+        return np.arange(simulator.num_envs)
+    return np.array(weeks(simulator), dtype=np.int64)
 
 
 def step_days(simulator: Any) -> float:

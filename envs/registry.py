@@ -51,7 +51,7 @@ def make_simulator(
     stagger: bool = False,
     carry: bool = False,
     episode_days: int | None = None,
-    window_days: int | None = None,
+    chain_days: int | None = None,
 ) -> Simulator:
     """A batched simulator of a scenario.
 
@@ -65,7 +65,8 @@ def make_simulator(
         action_mode: "fleet" (default) or "device".
         autoreset, stagger, carry: see `Simulator`.
         episode_days: overrides the scenario's.
-        window_days: what observations take for the length of an episode (see `EnergyDomain`).
+        chain_days: one episode of this many days in a row, for continuous operation; observations
+            go on counting the scenario's own episodes (see `EnergyDomain`).
 
     Raises:
         ConfigError: the scenario is at fault; the message names the key.
@@ -82,6 +83,9 @@ def make_simulator(
     else:
         changes = None if episode_days is None else {"episode_days": episode_days}
         settings = load_scenario(scenario, changes)
+        window_days = settings.episode_days
+        if chain_days is not None:
+            settings = load_scenario(settings, {"episode_days": chain_days})
         domain = EnergyDomain(
             settings,
             split=split,

@@ -164,18 +164,28 @@ class EnergyDomain:
             starts = np.sort(np.concatenate(found))
             starts = starts[starts + days <= series.n_days]
         else:
-            starts = series.starts(SPLITS.index(self.split), days)
+            starts = series.starts(SPLITS.index(self.split), self.window_days)
+            last = starts + days - 1
+            inside = last < series.n_days
+            last = np.minimum(last, series.n_days - 1)
+            starts = starts[inside & (series.year_start[starts] == series.year_start[last])]
         if not len(starts):
             raise ValueError(
                 f"the {self.split} split has no run of {days} days; use fewer episode_days"
             )
         return starts
 
+    def episode_weeks(self, simulator: Simulator) -> Int:
+        """(N,) number of the week in which each lane's episode starts, over all years."""
+        series, day = self.loaded.series, simulator.state("day")
+        return np.asarray(series.year_start[day] * 53 + series.week[day])
+
     def start_day(self, date: str) -> int:
         """Calendar day of a date such as ``2023-05-14``.
 
         Raises:
-            ValueError: not a date, or not in the scenario's calendar.
+            ValueError: not a date, not in the scenario's calendar, or too late in it for an
+                episode.
         """
         known = self.loaded.series.date
         try:
@@ -186,6 +196,12 @@ class EnergyDomain:
             raise ValueError(
                 f"date {date} is not in the calendar, which has {len(known)} days between "
                 f"{known.min()} and {known.max()}"
+            )
+        days = self.scenario.episode_days
+        if found[0] + days > len(known):
+            raise ValueError(
+                f"date {date}: an episode of {days} days would run past the calendar, which ends "
+                f"with {known[-1]}"
             )
         return int(found[0])
 

@@ -143,8 +143,8 @@ def test_options_reach_the_simulator(
     asked: list[dict[str, Any]] = []
     dates: list[Any] = []
 
-    def make(scenario: Any, episode_days: int | None = None, **options: Any) -> Any:
-        asked.append({"scenario": scenario, "episode_days": episode_days, **options})
+    def make(scenario: Any, chain_days: int | None = None, **options: Any) -> Any:
+        asked.append({"scenario": scenario, "chain_days": chain_days, **options})
         simulator = toy.make_simulator(scenario, **options)
         reset = simulator.reset
 
@@ -158,7 +158,7 @@ def test_options_reach_the_simulator(
     monkeypatch.setattr(evaluate, "make_daogym_simulator", make)
     words = ["noop", "--scenario", "toy", "--split", "validation", "--chain", "28d"]
     assert evaluate.main([*words, "--date", "2023-05-14", "--episodes", "9"]) == 0
-    chained = [options for options in asked if options["episode_days"] == 28]
+    chained = [options for options in asked if options["chain_days"] == 28]
     assert chained and {options["split"] for options in chained} == {"validation"}
     assert {options["num_envs"] for options in asked} == {9}
     assert {"date": "2023-05-14"} in dates
