@@ -25,7 +25,7 @@ _MODES = {
 }
 
 
-class DaoEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+class DaoEnv(gymnasium.Env[Any, Any]):
     """One environment, as a batch of one of the same simulator.
 
     Observations and actions are float32 in [-1, 1]; `observation_fields` and `action_fields` of

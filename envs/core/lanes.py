@@ -49,7 +49,7 @@ def _check_array(array: Any) -> None:
         raise numba.TypingError(f"a C-ordered float64 array (rows, {LANES}) is wanted, got {array}")
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def load(typing_context: Any, array: Any, row: Any) -> Any:
     """Row `row` of a (rows, 16) array, or the whole of a (16,) array with row 0."""
     _check_array(array)
@@ -62,7 +62,7 @@ def load(typing_context: Any, array: Any, row: Any) -> Any:
     return lanes_type(array, row), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def store(typing_context: Any, array: Any, row: Any, value: Any) -> Any:
     """Write row `row` of a (rows, 16) array, or the whole of a (16,) array with row 0."""
     _check_array(array)
@@ -76,7 +76,7 @@ def store(typing_context: Any, array: Any, row: Any, value: Any) -> Any:
     return types.void(array, row, lanes_type), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def fill(typing_context: Any, number: Any) -> Any:
     """The same number in every lane."""
 
@@ -92,7 +92,7 @@ def fill(typing_context: Any, number: Any) -> Any:
 
 
 def _binary(build: Callable[[Any, Any, Any], Any]) -> Any:
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def apply(typing_context: Any, a: Any, b: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             return build(builder, arguments[0], arguments[1])
@@ -114,7 +114,7 @@ largest = _binary(lambda builder, a, b: _pick(builder, ">", a, b))
 smallest = _binary(lambda builder, a, b: _pick(builder, "<", a, b))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def where_positive(typing_context: Any, condition: Any, a: Any, b: Any) -> Any:
     """Lane by lane `a` where `condition` is above 0, else `b`."""
 
@@ -126,7 +126,7 @@ def where_positive(typing_context: Any, condition: Any, a: Any, b: Any) -> Any:
 
 
 def _call(name: str) -> Any:
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def apply(typing_context: Any, a: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             kind = ir.FunctionType(_VECTOR, [_VECTOR])
@@ -144,7 +144,7 @@ magnitude = _call(f"llvm.fabs.v{LANES}f64")
 
 def _define(symbol: Any, apply: Any) -> None:
     # Numba compares the parameters with those of the lambdas, which can have no annotations.
-    @overload(symbol)  # type: ignore[untyped-decorator]
+    @overload(symbol)
     def _operator(a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         left, right = isinstance(a, LanesType), isinstance(b, LanesType)
         if left and right:
