@@ -8,14 +8,16 @@ Actions are drawn before the clock starts, uniform over the whole action space. 
 stepped once are N steps. One power flow is one operating point of the feeder, drawn at half to all
 of the nameplate loads, solved from a flat start to 1e-10 pu, in batches of 512.
 
-Numbers are medians of several repeats; the power flow's share of a step is the sweeps that the
-step did times the cost of a sweep in full batches.
+Numbers are medians of several repeats. The power flow's share of a step is the sweeps that the step
+did times the cost of a sweep in full batches, over the cost of the step, both in processor time of
+one thread, so that other work on the machine does not distort it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import time
@@ -56,20 +58,21 @@ FULL = Effort(repeats=7, seconds=0.5, num_envs=(1, 64, 1024, 4096))
 QUICK = Effort(repeats=3, seconds=0.05, num_envs=(1, 64))
 
 
-def median_rate(call: Callable[[], None], units: int, effort: Effort) -> float:
-    """Units per second of `call`, which does `units` of them: median over the repeats."""
+def median_rates(call: Callable[[], None], units: int, effort: Effort) -> tuple[float, float]:
+    """Units per second of wall time and of this thread's processor time; medians of the repeats."""
     call()
     begun = time.perf_counter()
     call()
     once = time.perf_counter() - begun
     calls = max(1, round(effort.seconds / max(once, 1e-7)))
-    rates = []
+    wall, processor = [], []
     for _ in range(effort.repeats):
-        begun = time.perf_counter()
+        begun, busy = time.perf_counter(), time.thread_time()
         for _ in range(calls):
             call()
-        rates.append(calls * units / (time.perf_counter() - begun))
-    return statistics.median(rates)
+        wall.append(calls * units / (time.perf_counter() - begun))
+        processor.append(calls * units / max(time.thread_time() - busy, 1e-9))
+    return statistics.median(wall), statistics.median(processor)
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,8 @@ class Flows:
     """Power flows of one feeder on one number of threads."""
 
     per_s: float
-    sweeps: float
-
-    @property
-    def seconds_per_sweep(self) -> float:
-        """Of one operating point."""
-        return 1.0 / (self.per_s * self.sweeps)
+    sweep_s: float
+    """Processor time of one sweep of one operating point, on one thread."""
 
 
 def operating_points(feeder: Any, points: int) -> tuple[Float, Float]:
@@ -133,8 +132,8 @@ def measure_flows(feeder: Any, threads: int, effort: Effort) -> Flows:
             else:
                 list(pool.map(many, solvers))
 
-        per_s = median_rate(call, threads * rounds * FLOW_BATCH, effort)
-    return Flows(per_s, float(sweeps.mean()))
+        wall, processor = median_rates(call, threads * rounds * FLOW_BATCH, effort)
+    return Flows(wall, 1.0 / (processor * float(sweeps.mean())) if threads == 1 else math.nan)
 
 
 def random_actions(num_envs: int, size: int) -> list[NDArray[np.float32]]:
@@ -162,14 +161,14 @@ def measure_simulator(
     for _ in range(simulator.horizon):
         call()
         sweeps.append(float(simulator.events[:, sweeps_at].mean()))
-    rate = median_rate(call, num_envs, effort)
+    wall, processor = median_rates(call, num_envs, effort)
     mean_sweeps = statistics.fmean(sweeps)
-    share = mean_sweeps * flows.seconds_per_sweep * rate
+    full = threads == 1 and num_envs >= FULL_TILES
     state = simulator.snapshot()
     return {
-        "env_steps_per_s": rate,
+        "env_steps_per_s": wall,
         "sweeps_per_step": mean_sweeps,
-        "power_flow_share": share if num_envs >= FULL_TILES else None,
+        "power_flow_share": mean_sweeps * flows.sweep_s * processor if full else None,
         "bytes_per_env": sum(array.nbytes for array in state.values()) / num_envs,
     }
 
@@ -190,7 +189,7 @@ def measure_gymnasium(scenario: str, num_envs: int, threads: int, effort: Effort
             if terminated:
                 env.reset()
 
-        return median_rate(one, 1, effort)
+        return median_rates(one, 1, effort)[0]
     vector: Any = gymnasium.make_vec(name, num_envs=num_envs, threads=threads)
     vector.reset(seed=0)
     sets = random_actions(num_envs, vector.single_action_space.shape[0])
@@ -201,7 +200,7 @@ def measure_gymnasium(scenario: str, num_envs: int, threads: int, effort: Effort
         vector.step(sets[turns % 16])
         turns += 1
 
-    return median_rate(batch, num_envs, effort)
+    return median_rates(batch, num_envs, effort)[0]
 
 
 def measure(
@@ -226,11 +225,7 @@ def measure(
                     "power_flows_per_s": flows[scenario, count].per_s,
                     "peers": compared,
                 }
-                found = measure_simulator(
-                    scenario, num_envs, count, effort, flows[scenario, threads[0]]
-                )
-                if found["power_flow_share"] is not None:
-                    found["power_flow_share"] /= count
+                found = measure_simulator(scenario, num_envs, count, effort, flows[scenario, count])
                 records.append({**base, "face": FACES[0], **found})
                 if num_envs in (1, effort.num_envs[-1]):
                     rate = measure_gymnasium(scenario, num_envs, count, effort)
@@ -260,6 +255,8 @@ def show(result: dict[str, Any], console: Console) -> None:
         f"{about['cpu']}, {about['cores']} cores, load {about['load_average_1min']} at the start, "
         f"Python {about['python']}, numba {about['numba']}"
     )
+    if about["load_average_1min"] > 0.5:
+        console.print("Other work is running on this machine: the rates are lower bounds.")
     table = Table(title="environment steps; a step is a quarter-hour with its AC power flow")
     for column in ("scenario", "through", "N", "threads", "steps/s", "flow's share", "bytes/env"):
         table.add_column(column, justify="left" if column in ("scenario", "through") else "right")
