@@ -102,7 +102,10 @@ def tables() -> dict[str, str]:
         ),
         "settings": markdown(
             ("Key", "Default", "Meaning"),
-            [(f"`{key}`", f"`{value}`", " ".join(text.split())) for key, value, text in settings()],
+            [
+                (f"`{key}`", f"`{value}`", " ".join(text.split()).replace("|", "\\|"))
+                for key, value, text in settings()
+            ],
         ),
         "charter": markdown(
             ("Parameter", "Unit", "Low", "High", "Initial", "Effect", "Meaning"),
