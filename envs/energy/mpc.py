@@ -18,8 +18,8 @@ from .lanes import Actions
 from .lindistflow import LinDistFlow
 from .outlook import Lookout, Mode
 from .plan import Community, Outlook, Plan, ageing_tangents, make_plan
-from .request import A_EV_RATE, A_EXCHANGE, A_EXPORT_CAP
-from .rules import Controller
+from .plan_actions import device_actions, fleet_actions
+from .rules import ActionMode, Controller
 
 if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 # HiGHS works outside Python's lock, so threads are enough; below this many lanes one is.
 _THREADS = 2
 _THREADS_FROM = 4
-# While PV is not held back, exports above this share of the rating are, whatever the forecast was.
-_EXPORT_GUARD = 1.15
-_NOTICED_KW = 1e-6
 
 
 class RollingMpc(Controller):
@@ -37,11 +34,13 @@ class RollingMpc(Controller):
 
     Args:
         mode: how it looks ahead, see outlook.py.
+        action_mode: "fleet" or "device"; by default the one in which the mode does best.
     """
 
-    def __init__(self, mode: Mode) -> None:
+    def __init__(self, mode: Mode, action_mode: ActionMode | None = None) -> None:
         self.mode: Mode = mode
         self.name = f"mpc_{mode}"
+        self.action_mode: ActionMode = action_mode or ("device" if mode == "perfect" else "fleet")
         self._community: Community | None = None
         self._sessions: Sessions | None = None
         self._episode = np.zeros(0, dtype=np.int64)
@@ -57,58 +56,24 @@ class RollingMpc(Controller):
             self._sessions = episode_sessions(simulator)
 
     def act(self, simulator: Simulator) -> Actions:
-        if self._community is None:
+        settings = self._community
+        if settings is None:
             raise RuntimeError(f"{self.name}: reset() must come before the first act()")
-        if (simulator.state("episode") != self._episode).any():
+        if not np.array_equal(simulator.state("episode"), self._episode):
             self._look_ahead(simulator)
         lookout = Lookout(simulator, self.mode, self._sessions)
         outlooks = [lookout.outlook(lane) for lane in range(simulator.num_envs)]
-        actions = self._idle(simulator)
-        step = simulator.state("step").tolist()
-        for lane, plan in enumerate(self._plans(outlooks)):
-            self._write(outlooks[lane], plan, step[lane], lookout.dt_h, actions[lane])
-        return actions
-
-    def _plans(self, outlooks: list[Outlook]) -> list[Plan]:
-        settings = self._community
-        assert settings is not None
-        if len(outlooks) < _THREADS_FROM:
-            return [make_plan(settings, outlook) for outlook in outlooks]
-        with ThreadPoolExecutor(_THREADS) as pool:
-            return list(pool.map(lambda outlook: make_plan(settings, outlook), outlooks))
-
-    def _write(self, outlook: Outlook, plan: Plan, step: int, dt_h: float, action: Actions) -> None:
-        """One lane's fleet action from the first period of its plan."""
-        settings = self._community
-        assert settings is not None
-        rated = settings.rated_kw
-        # The fleet tracks the exchange before PV is held back, and holds it back afterwards.
-        held_back = float(outlook.pv_kw[0] - plan.used_kw[0])
-        exchange = float(plan.exchange_kw[0])
-        action[A_EXCHANGE] = np.clip((exchange - held_back) / rated, -1.0, 1.0)
-        cap = max(-exchange, 0.0)
-        if held_back <= _NOTICED_KW and outlook.sell[0] >= 0.0:
-            cap = max(cap, _EXPORT_GUARD * rated)
-        action[A_EXPORT_CAP] = np.clip(cap / rated - 1.0, -1.0, 1.0)
-        action[A_EV_RATE] = ev_rate(settings, outlook, plan, step, dt_h)
+        plans = _plans(settings, outlooks)
+        if self.action_mode == "fleet":
+            return fleet_actions(simulator, settings, outlooks, plans)
+        return device_actions(simulator, settings, outlooks, plans)
 
 
-def ev_rate(settings: Community, outlook: Outlook, plan: Plan, step: int, dt_h: float) -> float:
-    """The one rate at which all cars together draw what the plan gives them now, -1 to 1."""
-    late = even = fast = wanted = 0.0
-    for car, power in zip(outlook.cars, plan.ev_kw, strict=True):
-        if not car.here:
-            continue
-        rating = settings.ev_kw[car.charger]
-        drawn, left = car.energy_kwh / settings.ev_efficiency, car.departure - step
-        full = min(rating, drawn / dt_h)
-        late += min(max((drawn - rating * (left - 1) * dt_h) / dt_h, 0.0), full)
-        even += min(full, drawn / (left * dt_h))
-        fast += full
-        wanted += float(power[0])
-    if wanted > even:
-        return min((wanted - even) / (fast - even), 1.0) if fast > even else 1.0
-    return max((wanted - even) / (even - late), -1.0) if even > late else -1.0
+def _plans(settings: Community, outlooks: list[Outlook]) -> list[Plan]:
+    if len(outlooks) < _THREADS_FROM:
+        return [make_plan(settings, outlook) for outlook in outlooks]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(pool.map(lambda outlook: make_plan(settings, outlook), outlooks))
 
 
 def community(domain: Any) -> Community:

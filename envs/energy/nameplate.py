@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from daogym.envs.core.layout import Float
 
 from .foresight import World
 from .request import MAX_REACTIVE_SHARE
+
+_ROUNDS = 12
 
 
 @dataclass(frozen=True)
@@ -31,64 +34,133 @@ class Nameplate:
     mismatch_kw: Float
 
 
-def nameplate_limits(domain: Any, world: World, tolerance_pu: float = 1e-10) -> Nameplate:
-    """Limits from v <= v_parent / tap + |z| j and j <= s / v_floor + |y| v + sum j_child / tap.
+@dataclass(frozen=True)
+class _Connected:
+    """What can happen at each bus, (Q, n_bus) per unit, >= 0."""
 
-    Both are the triangle inequality on the power flow's own equations (powerflow.py), with s the
-    apparent power of everything connected to a bus at its nameplate (or its load and sunshine of
-    that quarter-hour) and v_floor the voltage below which a step is an outage. They are one
-    linear system u <= B u + a with B >= 0; if B's spectral radius is below 1, then
-    (I - B)^-1 >= 0 and so u <= (I - B)^-1 a. An injection changes nothing: absolute values are
-    taken everywhere.
+    consumed: Float
+    injected: Float
+    reactive: Float
+
+    @classmethod
+    def at(cls, feeder: Any, world: World) -> _Connected:
+        """Loads from 0 to their value, batteries and chargers at their ratings, PV at its sun.
+
+        An inverter gives |Q| <= 0.44 S, and nothing where the sun does not shine.
+        """
+        consumed = np.maximum(world.load_kw, 0.0)
+        injected = np.maximum(-world.load_kw, 0.0)
+        reactive = np.abs(world.load_kvar)
+        rating = np.minimum(feeder.battery_p_kw, feeder.battery_s_kva)
+        for bus, kw in zip(feeder.battery_bus, rating, strict=True):
+            consumed[:, bus] += kw
+            injected[:, bus] += kw
+        for bus, kw in zip(feeder.ev_bus, feeder.ev_p_kw, strict=True):
+            consumed[:, bus] += kw
+        for j, bus in enumerate(feeder.pv_bus):
+            injected[:, bus] += world.pv_kw[:, j]
+            shines = world.pv_kw[:, j] > 0.0
+            reactive[:, bus] += np.where(shines, MAX_REACTIVE_SHARE * feeder.pv_s_kva[j], 0.0)
+        base = feeder.s_base_kva
+        return cls(consumed / base, injected / base, reactive / base)
+
+
+def nameplate_limits(domain: Any, world: World, tolerance_pu: float = 1e-10) -> Nameplate:
+    """Limits of every current j and voltage v, made tighter round by round.
+
+    The first limits solve v <= v_parent / tap + |z| j and j <= s / v_floor + |y| v + sum j_child /
+    tap: the triangle inequality on the power flow's equations (powerflow.py), with s the apparent
+    power of all that is connected and v_floor the voltage below which a step is an outage. As
+    u <= B u + a with B >= 0 of spectral radius below 1, they mean u <= (I - B)^-1 a.
+
+    From limits that hold follow tighter ones: v_k >= v_parent / tap - |z| j, and v_k j_k is the
+    apparent power into bus k, whose active part is at most the larger of all consumption and losses
+    (r j^2, g v^2) and all injection beyond it, and whose reactive part is at most the sum of all
+    absolute values beyond it, x j^2 and |b| v^2 included.
 
     Raises:
         ValueError: the spectral radius is 1 or more (a feeder far beyond its nameplate).
     """
     feeder = domain.feeder
-    parent = np.asarray(feeder.parent)
-    n = len(parent)
-    apparent = np.hypot(world.load_kw, world.load_kvar)
-    # Battery and charger at their ratings; PV at P <= available and |Q| <= 0.44 S where the sun
-    # shines (an inverter without sun gives no reactive power).
-    for bus, kw, kva in zip(
-        feeder.battery_bus, feeder.battery_p_kw, feeder.battery_s_kva, strict=True
-    ):
-        apparent[:, bus] += min(kw, kva)
-    for bus, kw in zip(feeder.ev_bus, feeder.ev_p_kw, strict=True):
-        apparent[:, bus] += kw
-    for j, bus in enumerate(feeder.pv_bus):
-        available, rating = world.pv_kw[:, j], feeder.pv_s_kva[j]
-        reactive = np.where(available > 0.0, MAX_REACTIVE_SHARE * rating, 0.0)
-        apparent[:, bus] += np.minimum(np.hypot(available, reactive), rating)
-    apparent /= feeder.s_base_kva
+    connected = _Connected.at(feeder, world)
+    floor = domain.scenario.limits.voltage_floor_pu
+    high, current = _first_limits(feeder, connected, floor)
+    loss = active = reactive = np.zeros(len(high))
+    for _ in range(_ROUNDS):
+        low = _least_voltages(feeder, current, floor)
+        active, reactive, loss = _flows(feeder, connected, high, current)
+        tighter = np.hypot(active, reactive) / low
+        tighter[:, 0] = np.hypot(active[:, 0], reactive[:, 0]) / feeder.slack_voltage_pu
+        current = np.minimum(current, tighter)
+        high = np.minimum(high, _highest_voltages(feeder, current))
+    _, _, loss = _flows(feeder, connected, high, current)
+    base = feeder.s_base_kva
+    return Nameplate(
+        loss * base,
+        feeder.slack_voltage_pu * current[:, 0] * base,
+        np.sqrt(2.0) * tolerance_pu * current[:, 1:].sum(axis=1) * base,
+    )
 
+
+def _first_limits(feeder: Any, connected: _Connected, floor: float) -> tuple[Float, Float]:
+    """Voltages and currents (row 0: all that the slack delivers), (Q, n_bus) each."""
+    n = feeder.n_bus
     z = np.hypot(feeder.r_pu, feeder.x_pu)
     y = np.hypot(feeder.shunt_g_pu, feeder.shunt_b_pu)
-    slack = feeder.slack_voltage_pu
-    # Unknowns: v of buses 0..n-1, then j of buses 0..n-1 (j_0: all that the slack delivers).
+    # Unknowns: voltages of buses 0 to n - 1, then currents of buses 0 to n - 1.
     b = np.zeros((2 * n, 2 * n))
     for k in range(n):
         b[n + k, k] += y[k]
         if k > 0:
-            b[k, parent[k]] += 1.0 / feeder.tap[k]
+            up = feeder.parent[k]
+            b[k, up] += 1.0 / feeder.tap[k]
             b[k, n + k] += z[k]
-            b[n + parent[k], n + k] += 1.0 / feeder.tap[k]
+            b[n + up, n + k] += 1.0 / feeder.tap[k]
     radius = float(np.abs(np.linalg.eigvals(b)).max())
     if radius >= 1.0:
         raise ValueError(
-            f"feeder {feeder.name!r}: no bound on its currents follows from its nameplates "
+            f"feeder {feeder.name!r}: no limit of its currents follows from its nameplates "
             f"(spectral radius {radius:.3f}, below 1 is expected)"
         )
+    apparent = np.hypot(connected.consumed + connected.injected, connected.reactive)
     a = np.zeros((len(apparent), 2 * n))
-    a[:, 0] = slack
-    a[:, n:] = apparent / domain.scenario.limits.voltage_floor_pu
-    u = np.linalg.solve(np.eye(2 * n) - b, a.T).T
-    v, current = u[:, :n], u[:, n:]
-    loss = (feeder.shunt_g_pu * v * v).sum(axis=1)
-    loss += (feeder.r_pu * current * current).sum(axis=1)
-    base = feeder.s_base_kva
-    return Nameplate(
-        loss * base,
-        slack * current[:, 0] * base,
-        np.sqrt(2.0) * tolerance_pu * current[:, 1:].sum(axis=1) * base,
-    )
+    a[:, 0] = feeder.slack_voltage_pu
+    a[:, n:] = apparent / floor
+    u: NDArray[np.float64] = np.linalg.solve(np.eye(2 * n) - b, a.T).T
+    return u[:, :n], u[:, n:]
+
+
+def _flows(
+    feeder: Any, connected: _Connected, high: Float, current: Float
+) -> tuple[Float, Float, Float]:
+    """|P| and |Q| into each bus, (Q, n_bus), and all losses, (Q,), at most; per unit."""
+    square = high * high
+    series = current * current
+    consumed = connected.consumed + np.maximum(feeder.shunt_g_pu, 0.0) * square
+    injected = connected.injected + np.maximum(-feeder.shunt_g_pu, 0.0) * square
+    reactive = connected.reactive + np.abs(feeder.shunt_b_pu) * square
+    for k in range(feeder.n_bus - 1, 0, -1):
+        up = feeder.parent[k]
+        consumed[:, up] += consumed[:, k] + feeder.r_pu[k] * series[:, k]
+        injected[:, up] += injected[:, k]
+        reactive[:, up] += reactive[:, k] + abs(feeder.x_pu[k]) * series[:, k]
+    # Row 0 of `current` is no branch, and r is 0 there.
+    loss = (feeder.r_pu * series).sum(axis=1)
+    loss += (np.maximum(feeder.shunt_g_pu, 0.0) * square).sum(axis=1)
+    return np.maximum(consumed, injected), reactive, loss
+
+
+def _least_voltages(feeder: Any, current: Float, floor: float) -> Float:
+    low = np.full_like(current, feeder.slack_voltage_pu)
+    for k in range(1, feeder.n_bus):
+        z = np.hypot(feeder.r_pu[k], feeder.x_pu[k])
+        low[:, k] = np.maximum(low[:, feeder.parent[k]] / feeder.tap[k] - z * current[:, k], floor)
+    return low
+
+
+def _highest_voltages(feeder: Any, current: Float) -> Float:
+    high = np.full_like(current, feeder.slack_voltage_pu)
+    for k in range(1, feeder.n_bus):
+        z = np.hypot(feeder.r_pu[k], feeder.x_pu[k])
+        high[:, k] = high[:, feeder.parent[k]] / feeder.tap[k] + z * current[:, k]
+    return high
