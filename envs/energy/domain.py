@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -210,6 +211,14 @@ class EnergyDomain:
         from .view import render
 
         return render(self, simulator, lane)
+
+    def plot_episodes(
+        self, players: Sequence[tuple[str, Simulator, Callable[[Any], Any]]], path: Path
+    ) -> None:
+        """Play lane 0 of each (name, simulator, act) to its end and draw the episodes beside each other."""
+        from .episode_view import episode_plot, record_episode
+
+        episode_plot([record_episode(s, act, name=name) for name, s, act in players], path)
 
     def pack(self, autoreset: str, stagger: bool, carry: bool) -> tuple[Float, Int]:
         """Parameter vectors for one simulator."""

@@ -101,7 +101,8 @@ def begin_episode(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
     """Begin the lane's next episode: a drawn (or forced) day, or the next one when carrying on."""
     calendar = pi[P_CALENDAR]
     horizon = pi[calendar + C_HORIZON]
-    if pi[pi[P_MODES] + M_CARRY] == 1 and si[lane, pi[S_EPISODE]] >= 0:
+    over = si[lane, pi[S_EPISODE]] >= 0 and si[lane, pi[S_DONE]] == 1
+    if pi[pi[P_MODES] + M_CARRY] == 1 and over and si[lane, pi[S_FORCED_DAY]] < 0:
         _carry_on(lane, pi, sf, si)
     else:
         episode = si[lane, pi[S_EPISODE]] + 1
@@ -133,7 +134,9 @@ def _carry_on(lane: int, pi: Int, sf: Float, si: Int) -> None:
     episode_days = pi[calendar + C_EPISODE_DAYS]
     horizon = pi[calendar + C_HORIZON]
     si[lane, pi[S_EPISODE]] += 1
-    si[lane, pi[S_DAY]] = (si[lane, pi[S_DAY]] + episode_days) % pi[calendar + C_DAYS]
+    day = si[lane, pi[S_DAY]] + episode_days
+    # After the last whole episode of the calendar comes its first day.
+    si[lane, pi[S_DAY]] = day if day + episode_days <= pi[calendar + C_DAYS] else 0
     si[lane, pi[S_STEP]] -= horizon
     for j in range(pi[pi[P_SIZES] + Z_EV]):
         si[lane, pi[S_EV_DAY] + j] -= episode_days
