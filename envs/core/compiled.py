@@ -27,6 +27,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[1]
 _LOCK_SECONDS = 600.0
+_UNSIGNED_SECONDS = 10.0
 _KEPT_FOLDERS = 8
 
 
@@ -108,6 +109,17 @@ class _SourceHashCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
 class _SourceHashCache(FunctionCache):  # type: ignore[misc]
     _impl_class = _SourceHashCacheImpl
 
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Machine code from disk; None where there is none or the folder cannot be read."""
+        with contextlib.suppress(OSError):
+            return super().load_overload(sig, target_context)
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep machine code; a folder that cannot be written costs the next process its time."""
+        with contextlib.suppress(OSError):
+            super().save_overload(sig, data)
+
 
 def kernel_function(function: F) -> F:
     """A function called from compiled code only; it is compiled into its callers."""
@@ -166,8 +178,8 @@ def compile_lock(entry: Any) -> Iterator[None]:
 def _owner_lives(lock: Path) -> bool:
     try:
         text = lock.read_text()
-        if not text:
-            return True
+        if not text:  # made a moment ago, or its maker died before it could sign
+            return time.time() - lock.stat().st_mtime < _UNSIGNED_SECONDS
         os.kill(int(text), 0)
     except (FileNotFoundError, PermissionError):
         return True
