@@ -206,6 +206,8 @@ class Simulator:
                 raise ValueError(
                     f"mask: {self.num_envs} booleans expected, got {chosen.dtype} {chosen.shape}"
                 )
+        if not self._seeded and not chosen.all():
+            raise ValueError("mask: the first reset() has to begin all lanes")
         n = int(chosen.sum())
         forced = self._forced_days(options, n)
         if seed is None and not self._seeded:
@@ -214,7 +216,7 @@ class Simulator:
             self.state("root_key")[:] = keys.view(np.int64)
             self._episode[:] = -1
         elif seed is not None:
-            if isinstance(seed, (int, np.integer)):
+            if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool):
                 seeds = np.arange(int(seed), int(seed) + self.num_envs)[chosen]
             else:
                 seeds = np.asarray(seed)
