@@ -12,10 +12,11 @@ from pathlib import Path
 from rich.console import Console
 
 from daogym.agents.checkpoint import CheckpointError, write_atomically
-from daogym.agents.comparison import TargetError, compare, scenario_of
+from daogym.agents.comparison import BOUND, TargetError, compare, scenario_of
 from daogym.agents.config import TrainConfig
 from daogym.agents.evaluation import EpisodeSet
 from daogym.agents.export.onnx_policy import OnnxError
+from daogym.agents.pictures import plot_episode
 from daogym.agents.runs import RunError
 from daogym.agents.training import make_daogym_simulator
 from daogym.envs.core.strict import ConfigError
@@ -65,6 +66,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--chain", type=days, metavar="28d", help="episodes of this length, the state carried over"
     )
+    parser.add_argument(
+        "--plot", type=Path, metavar="F", help="also draw the first episode of each target as PNG"
+    )
     parser.add_argument("--json", type=Path, metavar="F", help="also write the results as JSON")
     return parser.parse_args(arguments)
 
@@ -94,6 +98,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"evaluate.py: {error}", file=sys.stderr)
         return 2
     compared.print(console)
+    if options.plot is not None:
+        actors = [name for name in compared.outcomes if name != BOUND]
+        plot_episode(actors, episodes, make_daogym_simulator, options.plot)
     if options.json is not None:
         write_atomically(options.json, json.dumps(compared.document(), indent=2) + "\n")
     return 0

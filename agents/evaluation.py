@@ -45,9 +45,11 @@ class EpisodeSet:
     chain_days: int | None = None
     seed: int = EPISODE_SEED
 
-    def simulator(self, make: MakeSimulator, action_mode: str | None, threads: int = 1) -> Any:
+    def simulator(
+        self, make: MakeSimulator, action_mode: str | None, threads: int = 1, **options: Any
+    ) -> Any:
         """A simulator with one lane an episode, reset to the start of them all."""
-        options: dict[str, Any] = {"num_envs": self.episodes, "threads": threads}
+        options |= {"num_envs": self.episodes, "threads": threads}
         if action_mode is not None:
             options["action_mode"] = action_mode
         if self.chain_days is not None:

@@ -12,6 +12,7 @@ from .comparison import Comparison, compare
 from .config import TrainConfig
 from .evaluation import EpisodeSet, MakeSimulator
 from .export.run import export_run
+from .pictures import plot_episode
 from .runs import RunDirectory
 
 
@@ -56,5 +57,7 @@ def finish(
     text += f"\n```json\n{json.dumps(document['run'], indent=2)}\n```\n"
     (run.path / "report.md").write_text(text)
     compared.print(console)
+    if plot_episode([str(run.path), compared.rule], episodes, make, run.path / "episode.png"):
+        console.print(f"an episode beside {compared.rule}'s: {run.path / 'episode.png'}")
     console.print(f"policy: {run.onnx_file}   report: {run.path / 'report.md'}")
     return compared

@@ -215,7 +215,10 @@ class EnergyDomain:
     def plot_episodes(
         self, players: Sequence[tuple[str, Simulator, Callable[[Any], Any]]], path: Path
     ) -> None:
-        """Play lane 0 of each (name, simulator, act) to its end and draw the episodes beside each other."""
+        """Play lane 0 of each (name, simulator, act) to its end; draw the episodes side by side.
+
+        The simulators stand at a start and do not reset themselves (autoreset "disabled").
+        """
         from .episode_view import episode_plot, record_episode
 
         episode_plot([record_episode(s, act, name=name) for name, s, act in players], path)
