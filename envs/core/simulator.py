@@ -17,7 +17,7 @@ from .random import root_keys
 Autoreset = Literal["same_step", "next_step", "disabled"]
 _AUTORESETS = ("same_step", "next_step", "disabled")
 # Below this many environments, waking the other threads costs more than it saves.
-_PARALLEL_FROM = 64
+_PARALLEL_FROM = 256
 
 
 class Domain(Protocol):

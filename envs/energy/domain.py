@@ -312,7 +312,9 @@ class EnergyDomain:
             "trip_voltage_pu": s.limits.trip_voltage_pu,
             "trip_steps": float(-(-s.limits.reconnect_minutes // minutes)),
             "relay_hold_steps": float(-(-s.limits.relay_hold_minutes // minutes)),
-            "volt_var_on": 1.0,
+            # Half of the way to a new voltage in a quarter-hour: acting on the last voltage alone,
+            # inverters and grid answer each other in a cycle of two steps.
+            "volt_var_gain": 1.0 - exact_power(0.5, minutes / 15.0),
             "forecast_persistence": persistence,
             "forecast_innovation": float(np.sqrt(1.0 - persistence * persistence)),
             "battery_kwh_total": self.battery_kwh_total,

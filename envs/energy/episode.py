@@ -41,6 +41,7 @@ from .layout import (
     QUARTERS_PER_DAY,
     S_BATTERY_KW,
     S_BUDGET_KWH,
+    S_CARRIED,
     S_CURTAILED_SHARE,
     S_DAY,
     S_DONE,
@@ -63,6 +64,7 @@ from .layout import (
     S_PV_ERROR,
     S_PV_KW,
     S_PV_TRIP_STEPS,
+    S_PV_VOLTAGE_PU,
     S_RELAY_DIRECTION,
     S_RELAY_HOLD_STEPS,
     S_ROOT_KEY,
@@ -104,7 +106,9 @@ def begin_episode(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
     over = si[lane, pi[S_EPISODE]] >= 0 and si[lane, pi[S_DONE]] == 1
     if pi[pi[P_MODES] + M_CARRY] == 1 and over and si[lane, pi[S_FORCED_DAY]] < 0:
         _carry_on(lane, pi, sf, si)
+        si[lane, pi[S_CARRIED]] = 1
     else:
+        si[lane, pi[S_CARRIED]] = 0
         episode = si[lane, pi[S_EPISODE]] + 1
         key = episode_key(as_uint64(si[lane, pi[S_ROOT_KEY]]), episode)
         si[lane, pi[S_EPISODE]] = episode
@@ -158,6 +162,7 @@ def _set_devices(lane: int, key: Any, pf: Float, pi: Int, sf: Float, si: Int) ->
         sf[lane, pi[S_VOLTAGE_PU] + k] = pf[scalars + X_SLACK_VOLTAGE_PU]
     for j in range(pi[sizes + Z_PV]):
         si[lane, pi[S_PV_TRIP_STEPS] + j] = 0
+        sf[lane, pi[S_PV_VOLTAGE_PU] + j] = pf[scalars + X_SLACK_VOLTAGE_PU]
     si[lane, pi[S_RELAY_HOLD_STEPS]] = 0
     sf[lane, pi[S_RELAY_DIRECTION]] = 0.0
     oil = oil_temperature_c(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from daogym.envs.core.layout import Float, Int
 
-from .layout import PAST_QUARTERS, PRICE_HOURS, QUARTERS_PER_DAY, W_EXPORT_PRICE
+from .layout import D_STOCK_PRICE, PAST_QUARTERS, PRICE_HOURS, QUARTERS_PER_DAY, W_EXPORT_PRICE
 
 if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
@@ -33,7 +33,10 @@ def export_price(simulator: Simulator) -> Float:
 
 
 def known_prices(simulator: Simulator) -> Float:
-    """Day-ahead prices of this and the next 23 hours as observed, (N, 24) EUR/kWh."""
+    """Day-ahead prices of this and the next 23 hours as observed, (N, 24) EUR/kWh.
+
+    After the episode's end stands the price at which the stock is valued.
+    """
     domain: Any = simulator.domain
     quarter = quarters(simulator)
     of_day = quarter % QUARTERS_PER_DAY
@@ -45,7 +48,11 @@ def known_prices(simulator: Simulator) -> Float:
     ahead = np.arange(PRICE_HOURS)
     hour = (quarter // 4)[:, None] + ahead
     hour = np.where(ahead < published[:, None], hour, hour - 24)
-    return np.asarray(domain.loaded.price_hours[hour])
+    step = simulator.state("step")
+    hours_left = -(-(simulator.horizon - step) // (4 * simulator.scenario.substeps))
+    today = (simulator.state("day") + step // domain.steps_per_day) % domain.loaded.n_days
+    after = domain.loaded.days[D_STOCK_PRICE, today][:, None]
+    return np.where(ahead < hours_left[:, None], domain.loaded.price_hours[hour], after)
 
 
 def price_rank(simulator: Simulator) -> Float:

@@ -114,7 +114,7 @@ SCALARS = (
     "ev_departure_std_h", "ev_energy_mean_share", "ev_unmet_eur_per_kwh",
     "unserved_eur_per_kwh", "ageing_eur_per_h", "ambient_c", "oil_rise_c", "loss_ratio",
     "oil_exponent", "winding_rise_c", "winding_exponent", "oil_decay", "hot_spot_limit_c",
-    "relay_loading", "trip_voltage_pu", "trip_steps", "relay_hold_steps", "volt_var_on",
+    "relay_loading", "trip_voltage_pu", "trip_steps", "relay_hold_steps", "volt_var_gain",
     "forecast_persistence", "forecast_innovation", "battery_kwh_total", "battery_kw_total",
     "pv_kw_total", "ev_kw_total", "max_sweeps",
 )  # fmt: skip
@@ -127,7 +127,7 @@ SCALARS = (
     X_EV_DEPARTURE_STD_H, X_EV_ENERGY_MEAN_SHARE, X_EV_UNMET_EUR_PER_KWH,
     X_UNSERVED_EUR_PER_KWH, X_AGEING_EUR_PER_H, X_AMBIENT_C, X_OIL_RISE_C, X_LOSS_RATIO,
     X_OIL_EXPONENT, X_WINDING_RISE_C, X_WINDING_EXPONENT, X_OIL_DECAY, X_HOT_SPOT_LIMIT_C,
-    X_RELAY_LOADING, X_TRIP_VOLTAGE_PU, X_TRIP_STEPS, X_RELAY_HOLD_STEPS, X_VOLT_VAR_ON,
+    X_RELAY_LOADING, X_TRIP_VOLTAGE_PU, X_TRIP_STEPS, X_RELAY_HOLD_STEPS, X_VOLT_VAR_GAIN,
     X_FORECAST_PERSISTENCE, X_FORECAST_INNOVATION, X_BATTERY_KWH_TOTAL, X_BATTERY_KW_TOTAL,
     X_PV_KW_TOTAL, X_EV_KW_TOTAL, X_MAX_SWEEPS,
 ) = range(46)  # fmt: skip
@@ -139,22 +139,22 @@ PLAN_SCALARS = 9
 
 # State parts; their offsets follow those of the parameters in the int64 vector.
 STATE_NAMES = (
-    "root_key", "episode", "episode_key", "step", "day", "done", "started", "forced_day",
+    "root_key", "episode", "episode_key", "step", "day", "done", "started", "forced_day", "carried",
     "ev_day", "ev_arrival_step", "ev_departure_step", "pv_trip_steps", "relay_hold_steps",
-    "soc_kwh", "battery_kw", "voltage_pu", "ev_energy_kwh", "oil_c", "hot_spot_c",
+    "soc_kwh", "battery_kw", "voltage_pu", "pv_voltage_pu", "ev_energy_kwh", "oil_c", "hot_spot_c",
     "loading", "exchange_kw", "load_kw", "pv_kw", "curtailed_share", "relay_direction",
-    "load_error", "pv_error", "budget_kwh", "initial_soc_kwh", "initial_ev_kwh",
+    "load_error", "pv_error", "budget_kwh", "initial_soc_kwh", "initial_ev_kwh", "closing_eur",
     "governed", "sums",
 )  # fmt: skip
 (
     S_ROOT_KEY, S_EPISODE, S_EPISODE_KEY, S_STEP, S_DAY, S_DONE, S_STARTED,
-    S_FORCED_DAY,
+    S_FORCED_DAY, S_CARRIED,
     S_EV_DAY, S_EV_ARRIVAL_STEP, S_EV_DEPARTURE_STEP, S_PV_TRIP_STEPS, S_RELAY_HOLD_STEPS,
-    S_SOC_KWH, S_BATTERY_KW, S_VOLTAGE_PU, S_EV_ENERGY_KWH, S_OIL_C, S_HOT_SPOT_C,
+    S_SOC_KWH, S_BATTERY_KW, S_VOLTAGE_PU, S_PV_VOLTAGE_PU, S_EV_ENERGY_KWH, S_OIL_C, S_HOT_SPOT_C,
     S_LOADING, S_EXCHANGE_KW, S_LOAD_KW, S_PV_KW, S_CURTAILED_SHARE, S_RELAY_DIRECTION,
-    S_LOAD_ERROR, S_PV_ERROR, S_BUDGET_KWH, S_INITIAL_SOC_KWH, S_INITIAL_EV_KWH,
+    S_LOAD_ERROR, S_PV_ERROR, S_BUDGET_KWH, S_INITIAL_SOC_KWH, S_INITIAL_EV_KWH, S_CLOSING_EUR,
     S_GOVERNED, S_SUMS,
-) = range(N_PARAMETER, N_PARAMETER + 32)  # fmt: skip
+) = range(N_PARAMETER, N_PARAMETER + 35)  # fmt: skip
 
 
 def state_layout(n_bus: int, n_pv: int, n_battery: int, n_ev: int) -> Layout:
@@ -173,6 +173,7 @@ def state_layout(n_bus: int, n_pv: int, n_battery: int, n_ev: int) -> Layout:
             integer("done", (), "1 after the last step of an episode"),
             integer("started", (), "step at which the episode began (0 unless staggered)"),
             integer("forced_day", (), "calendar day asked for the next episode, -1 for a draw"),
+            integer("carried", (), "1 where the episode goes on from the one before"),
             integer("ev_day", (n_ev,), "day of the episode whose session the charger holds"),
             integer("ev_arrival_step", (n_ev,), "step at which that car arrives"),
             integer("ev_departure_step", (n_ev,), "step at which that car leaves"),
@@ -181,6 +182,7 @@ def state_layout(n_bus: int, n_pv: int, n_battery: int, n_ev: int) -> Layout:
             Part("soc_kwh", (n_battery,), "stored energy, kWh"),
             Part("battery_kw", (n_battery,), "last power, charging positive, kW"),
             Part("voltage_pu", (n_bus,), "last voltage magnitude, pu"),
+            Part("pv_voltage_pu", (n_pv,), "smoothed voltage that volt-var control sees, pu"),
             Part("ev_energy_kwh", (n_ev,), "energy the car still wants, kWh in its battery"),
             Part("oil_c", (), "top-oil temperature of the transformer, °C"),
             Part("hot_spot_c", (), "hot-spot temperature of the transformer, °C"),
@@ -195,6 +197,7 @@ def state_layout(n_bus: int, n_pv: int, n_battery: int, n_ev: int) -> Layout:
             Part("budget_kwh", (), "battery throughput left until midnight, kWh"),
             Part("initial_soc_kwh", (), "stored energy when the episode began, kWh"),
             Part("initial_ev_kwh", (), "energy that cars wanted when the episode began, kWh"),
+            Part("closing_eur", (), "what the stock was worth when the last episode ended, EUR"),
             Part("governed", (N_GOVERNED,), "charter parameters in force"),
             Part("sums", (OUT_WIDTH,), "sums of all outputs over this episode"),
         ]

@@ -123,19 +123,20 @@ class Lookout:
 
     def _forecast(self, lane: int, day: int, first: int, n: int) -> tuple[Float, Float]:
         """The observation's block means, joined by straight lines between the blocks' middles."""
+        middle = BLOCK_QUARTERS * (np.arange(FORECAST_BLOCKS) + 0.5) - 0.5
+        load, pv = self.block_means(lane, day, first)
+        return np.interp(np.arange(n), middle, load), np.interp(np.arange(n), middle, pv)
+
+    def block_means(self, lane: int, day: int, first: int) -> tuple[Float, Float]:
+        """Load and PV of the next two-hour blocks as forecast in the observation, (12,) kW each."""
         world, errors = self.domain.loaded.world, self.scenario.forecast
         now = PAST_QUARTERS + day * QUARTERS_PER_DAY + first
         block = now + BLOCK_QUARTERS * np.arange(FORECAST_BLOCKS)
-        middle = BLOCK_QUARTERS * (np.arange(FORECAST_BLOCKS) + 0.5) - 0.5
-        found = []
-        for row, sigma, error in (
-            (W_LOAD_BLOCK_KW, errors.load_sigma, self.state("load_error")[lane]),
-            (W_PV_BLOCK_KW, errors.pv_sigma, self.state("pv_error")[lane]),
-        ):
-            relative = forecast_coefficients(sigma, errors.persistence_per_h) * error
-            means = np.maximum(world[row, block] * (1.0 + relative), 0.0)
-            found.append(np.interp(np.arange(n), middle, means))
-        return found[0], found[1]
+        load_sigma = forecast_coefficients(errors.load_sigma, errors.persistence_per_h)
+        pv_sigma = forecast_coefficients(errors.pv_sigma, errors.persistence_per_h)
+        load = world[W_LOAD_BLOCK_KW, block] * (1.0 + load_sigma * self.state("load_error")[lane])
+        pv = world[W_PV_BLOCK_KW, block] * (1.0 + pv_sigma * self.state("pv_error")[lane])
+        return np.maximum(load, 0.0), np.maximum(pv, 0.0)
 
     def _spot(self, lane: int, day: int, first: int, quarter: Int) -> Float:
         """Day-ahead price of each step, true or as observed."""
@@ -197,7 +198,7 @@ class Lookout:
     def _reactive(self, lane: int) -> Float:
         """What the inverters' volt-var control consumes at the last voltages, (n_bus,) kvar."""
         feeder = self.domain.feeder
-        share = volt_var_shares(self.state("voltage_pu")[lane, feeder.pv_bus])
+        share = volt_var_shares(self.state("pv_voltage_pu")[lane])
         reactive = np.zeros(feeder.n_bus)
         np.add.at(reactive, feeder.pv_bus, -share * feeder.pv_s_kva)
         return reactive

@@ -54,14 +54,14 @@ def device_actions(
     """Set-points of each device, (N, action_size) float32.
 
     Batteries share in proportion to what each can do, PV plants keep one share of their sun,
-    inverters follow the volt-var curve at the last voltage.
+    inverters follow the volt-var curve.
     """
     domain: Any = simulator.domain
     feeder = domain.feeder
     n_battery, n_pv = len(feeder.battery_bus), len(feeder.pv_bus)
     actions = np.zeros((simulator.num_envs, simulator.action_size), dtype=np.float32)
     charge, discharge = able_kw(domain, simulator.state("soc_kwh"))
-    voltage = simulator.state("voltage_pu")[:, feeder.pv_bus]
+    voltage = simulator.state("pv_voltage_pu")
     first = n_battery + n_pv
     actions[:, first : first + n_pv] = volt_var_shares(voltage) / MAX_REACTIVE_SHARE
     step = simulator.state("step").tolist()

@@ -58,6 +58,7 @@ from .layout import (
     S_EV_ENERGY_KWH,
     S_GOVERNED,
     S_PV_TRIP_STEPS,
+    S_PV_VOLTAGE_PU,
     S_RELAY_DIRECTION,
     S_RELAY_HOLD_STEPS,
     S_SOC_KWH,
@@ -71,7 +72,6 @@ from .layout import (
     X_EV_EFFICIENCY,
     X_SOC_MIN_SHARE,
     X_TRANSFORMER_KVA,
-    X_VOLT_VAR_ON,
     Z_ACTION,
     Z_BATTERY,
     Z_BUS,
@@ -244,11 +244,11 @@ def make_request(
     ready = plan[e, L_PV_READY_KW]
     cut = max(-(base + total) - cap, 0.0)
     keep = clip(1.0 - cut / ready, 0.0, 1.0) if cut > 0.0 and ready > 0.0 else 1.0
-    volt_var_on = pf[scalars + X_VOLT_VAR_ON]
     offset = clean[e, A_REACTIVE] * MAX_REACTIVE_SHARE
+    smoothed = pi[S_PV_VOLTAGE_PU]
     for j in range(n_pv):
-        voltage = sf[lane, volts + pi[bus + j]]
-        reactive = volt_var_share(voltage) * volt_var_on + (offset if voltage > 0.5 else 0.0)
+        live = sf[lane, volts + pi[bus + j]] > 0.5
+        reactive = volt_var_share(sf[lane, smoothed + j]) + offset if live else 0.0
         _set_inverter(e, j, pf, pi, plan, pv, n_pv, keep, reactive)
 
 

@@ -62,7 +62,7 @@ class NoOp(Controller):
 
 
 class VoltVar(Controller):
-    """As `NoOp`, with the volt-var curve of IEEE 1547-2018 on the last measured voltages."""
+    """As `NoOp`, with the volt-var curve of IEEE 1547-2018 on smoothed voltages."""
 
     name = "volt_var"
     action_mode: ActionMode = "device"
@@ -71,7 +71,7 @@ class VoltVar(Controller):
         actions = self._idle(simulator)
         feeder = simulator.domain.feeder  # type: ignore[attr-defined]
         first = len(feeder.battery_bus) + len(feeder.pv_bus)
-        voltage = simulator.state("voltage_pu")[:, feeder.pv_bus]
+        voltage = simulator.state("pv_voltage_pu")
         actions[:, first : first + len(feeder.pv_bus)] = (
             volt_var_shares(voltage) / MAX_REACTIVE_SHARE
         )

@@ -17,7 +17,7 @@ GOVERNED_PARAMETERS = (
                       "least energy stored by all batteries / their capacity"),
     GovernedParameter("flexibility_budget_cycles_per_day", "1/day", 0.0, 6.0, 2.0, "revert",
                       "battery throughput a day / (2 x capacity)"),
-    GovernedParameter("set_point_slew_share_per_hour", "1/h", 0.4, 8.0, 4.0, "clip",
+    GovernedParameter("set_point_slew_share_per_hour", "1/h", 0.4, 4.0, 2.0, "clip",
                       "how fast a battery's power may move away from idle / its rating"),
 )  # fmt: skip
 

@@ -35,7 +35,7 @@ THRESHOLD_DAYS = 48
 CANDIDATES = 2000
 GENERATION = 200
 ELITE = 20
-SCHEDULE_DAYS = 24
+SEARCH_DAYS = 24
 HOURS = 24
 # A schedule: hourly exchange targets, then the export cap and the rate of charging cars.
 SCHEDULE_SIZE = HOURS + 2
@@ -145,7 +145,7 @@ def _cross_entropy(
         noise = generator.standard_normal((GENERATION, len(start)))
         candidates = np.clip(mean + deviation * noise, -1.0, 1.0)
         candidates[0] = best
-        money = mean_money(scenario, controller, candidates, SCHEDULE_DAYS)
+        money = mean_money(scenario, controller, candidates, SEARCH_DAYS)
         order = np.argsort(-money, kind="stable")
         if money[order[0]] > best_money:
             best, best_money = candidates[order[0]].copy(), float(money[order[0]])

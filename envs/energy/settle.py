@@ -71,6 +71,8 @@ from .layout import (
     PLAN_SCALARS,
     S_BATTERY_KW,
     S_BUDGET_KWH,
+    S_CARRIED,
+    S_CLOSING_EUR,
     S_CURTAILED_SHARE,
     S_EV_ENERGY_KWH,
     S_EXCHANGE_KW,
@@ -83,6 +85,7 @@ from .layout import (
     S_OIL_C,
     S_PV_KW,
     S_PV_TRIP_STEPS,
+    S_PV_VOLTAGE_PU,
     S_RELAY_DIRECTION,
     S_RELAY_HOLD_STEPS,
     S_SOC_KWH,
@@ -122,6 +125,7 @@ from .layout import (
     X_TRIP_STEPS,
     X_TRIP_VOLTAGE_PU,
     X_UNSERVED_EUR_PER_KWH,
+    X_VOLT_VAR_GAIN,
     X_VOLTAGE_FLOOR_PU,
     X_VOLTAGE_HIGH_PU,
     X_VOLTAGE_LOW_PU,
@@ -281,13 +285,17 @@ def _advance_pv(
     pv = PLAN_SCALARS + pi[sizes + Z_BATTERY]
     trips, bus, volts = pi[S_PV_TRIP_STEPS], pi[P_PV_BUS], pi[S_VOLTAGE_PU]
     limit = pf[scalars + X_TRIP_VOLTAGE_PU]
+    smoothed, gain = pi[S_PV_VOLTAGE_PU], pf[scalars + X_VOLT_VAR_GAIN]
     used = 0.0
     for j in range(pi[sizes + Z_PV]):
         used += plan[e, pv + j] if served else 0.0
+        voltage = sf[lane, volts + pi[bus + j]]
+        if served:
+            sf[lane, smoothed + j] += gain * (voltage - sf[lane, smoothed + j])
         timer = si[lane, trips + j]
         if timer > 0:
             si[lane, trips + j] = timer - 1
-        elif sf[lane, volts + pi[bus + j]] > limit:
+        elif voltage > limit:
             si[lane, trips + j] = int(pf[scalars + X_TRIP_STEPS])
             out[0, lane, OUT_EVENT + E_INVERTER_TRIPS] += 1.0
     available = plan[e, L_PV_AVAILABLE_KW]
@@ -362,12 +370,17 @@ def settle_money(
     )
     if si[lane, pi[S_STEP]] >= pi[pi[P_CALENDAR] + C_HORIZON]:
         day = int(plan[e, L_DAY])
-        stored = total_soc_kwh(lane, pi, sf) - sf[lane, pi[S_INITIAL_SOC_KWH]]
-        owed = total_ev_kwh(lane, pi, sf, si) - sf[lane, pi[S_INITIAL_EV_KWH]]
-        out[0, lane, OUT_TERM + T_STOCK] = (
-            days[D_STOCK_PRICE, day] * stored * pf[scalars + X_ETA_DISCHARGE]
-            - days[D_OWED_PRICE, day] * owed / pf[scalars + X_EV_EFFICIENCY]
-        )
+        per_stored = days[D_STOCK_PRICE, day] * pf[scalars + X_ETA_DISCHARGE]
+        per_owed = days[D_OWED_PRICE, day] / pf[scalars + X_EV_EFFICIENCY]
+        closing = total_soc_kwh(lane, pi, sf) * per_stored
+        closing -= total_ev_kwh(lane, pi, sf, si) * per_owed
+        # A stock that was carried over is charged at what it was credited with then.
+        opening = sf[lane, pi[S_CLOSING_EUR]]
+        if si[lane, pi[S_CARRIED]] == 0:
+            opening = sf[lane, pi[S_INITIAL_SOC_KWH]] * per_stored
+            opening -= sf[lane, pi[S_INITIAL_EV_KWH]] * per_owed
+        out[0, lane, OUT_TERM + T_STOCK] = closing - opening
+        sf[lane, pi[S_CLOSING_EUR]] = closing
     total = 0.0
     for t in range(N_TERM):
         total += out[0, lane, OUT_TERM + t]

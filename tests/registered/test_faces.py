@@ -18,9 +18,12 @@ from stable_baselines3.common.env_checker import check_env as check_sb3
 
 from daogym.envs.adapters.gymnasium import DaoEnv, DaoVectorEnv
 from daogym.envs.adapters.sb3 import SB3VecEnv
+from daogym.envs.core.simulator import _PARALLEL_FROM
 from daogym.envs.registry import Registration
 
 pytestmark = pytest.mark.kernel
+
+MANY = _PARALLEL_FROM + 3  # enough lanes for a second thread
 
 
 def single(entry: Registration, **options: Any) -> Any:
@@ -250,7 +253,7 @@ def test_a_copy_lives_on_by_itself(entry: Registration, clone: Any, hashed_actio
 def test_a_copied_batch_lives_on_by_itself(
     entry: Registration, clone: Any, make: Any, hashed_actions: Any
 ) -> None:
-    for envs in (vector(entry, 70, threads=2), SB3VecEnv(make(70, threads=2))):
+    for envs in (vector(entry, MANY, threads=2), SB3VecEnv(make(MANY, threads=2))):
         size = envs.action_space.shape[-1]
         if isinstance(envs, SB3VecEnv):
             envs.seed(3)
@@ -259,6 +262,6 @@ def test_a_copied_batch_lives_on_by_itself(
             envs.reset(seed=3)
         twin = clone(envs)
         for step in range(3):
-            actions = hashed_actions(70, size, step)
+            actions = hashed_actions(MANY, size, step)
             row, twin_row = envs.step(actions), twin.step(actions)
             assert np.array_equal(row[0], twin_row[0]) and np.array_equal(row[1], twin_row[1])

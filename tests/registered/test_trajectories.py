@@ -9,10 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 import daogym
-from daogym.envs.core.simulator import Simulator
+from daogym.envs.core.simulator import _PARALLEL_FROM, Simulator
 from daogym.envs.registry import Registration
 
 pytestmark = pytest.mark.kernel
+
+MANY = _PARALLEL_FROM + 3  # enough lanes for a second thread, and not whole tiles
 
 Outputs = list[NDArray[Any]]
 NAMES = ("observations", "rewards", "baselines", "costs", "terms", "events", "terminated",
@@ -77,11 +79,11 @@ def singles(make: Any, hashed_actions: Any) -> list[list[Outputs]]:
     """Runs of one environment for seeds 5, 6, ...: what each lane of a batch has to show."""
     simulator = make(1, stagger=True)
     found = []
-    for lane in range(130):
+    for lane in range(MANY):
         simulator.reset(seed=5 + lane)
         rows: list[Outputs] = [[simulator.observations.copy()]]
         for step in range(14):
-            simulator.step(hashed_actions(130, simulator.action_size, step)[lane : lane + 1])
+            simulator.step(hashed_actions(MANY, simulator.action_size, step)[lane : lane + 1])
             rows.append(outputs(simulator))
         found.append(rows)
     return found
@@ -92,7 +94,7 @@ def test_a_batch_is_single_runs_side_by_side(
 ) -> None:
     """First episodes begin at random steps, so some end within these 14 steps."""
     ends = 0
-    for n, threads in ((1, 1), (3, 1), (16, 1), (17, 2), (130, 1), (130, 2)):
+    for n, threads in ((1, 1), (3, 1), (16, 1), (17, 2), (130, 1), (130, 2), (MANY, 2)):
         batch = run(make(n, threads=threads, stagger=True), 5, 14, hashed_actions)
         for step in range(15):
             for i, array in enumerate(batch[step]):
