@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import daogym
-from daogym.envs.core.simulator import Simulator
+from daogym.envs.core.simulator import _PARALLEL_FROM, Simulator
 
 pytestmark = pytest.mark.kernel
 
@@ -202,7 +202,7 @@ def test_outputs_stay_the_same_arrays() -> None:
 
 def test_the_users_thread_count_is_left_alone() -> None:
     before = numba.get_num_threads()
-    simulator = make(128, threads=2)
+    simulator = make(_PARALLEL_FROM, threads=2)
     simulator.reset(seed=0)
     try:
         for chosen in (1, before):
@@ -214,7 +214,7 @@ def test_the_users_thread_count_is_left_alone() -> None:
 
 
 def test_more_threads_than_there_are_is_all_there_are() -> None:
-    simulator = make(128, threads=64)
+    simulator = make(_PARALLEL_FROM, threads=64)
     assert simulator.threads == numba.config.NUMBA_NUM_THREADS
     simulator.reset(seed=0)
     simulator.step(zeros(simulator))

@@ -10,15 +10,25 @@ from types import ModuleType
 import pytest
 
 
-@pytest.fixture(scope="session")
-def reference() -> ModuleType:
-    """reference_step.py of this folder: a step's devices and network in plain NumPy."""
-    name = "energy_reference_step"
-    if name not in sys.modules:
-        path = Path(__file__).with_name("reference_step.py")
-        spec = importlib.util.spec_from_file_location(name, path)
+def _load(name: str) -> ModuleType:
+    """A module of this folder, imported by its path under a name of its own."""
+    full = f"energy_tests_{name}"
+    if full not in sys.modules:
+        spec = importlib.util.spec_from_file_location(full, Path(__file__).with_name(f"{name}.py"))
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
+        sys.modules[full] = module
         spec.loader.exec_module(module)
-    return sys.modules[name]
+    return sys.modules[full]
+
+
+@pytest.fixture(scope="session")
+def reference() -> ModuleType:
+    """reference_step.py: a step's devices and network in plain NumPy."""
+    return _load("reference_step")
+
+
+@pytest.fixture(scope="session")
+def bench() -> ModuleType:
+    """device_bench.py: a simulator with one set-point for each device."""
+    return _load("device_bench")

@@ -152,15 +152,20 @@ def _request(
         reactive = 0.44 * action[n_battery + n_pv : n_battery + 2 * n_pv] * (voltage > 0.5)
         return action[:n_battery] * f.battery_p_kw, keep, reactive
     residual = world.served_kw + charger_kw - world.ready_kw.sum()
-    wanted = action[0] * world.rating_kva - residual
+    fields = world.domain.action_fields
+    units = fields.denormalise(action)  # what the declared fields say the action means
+    target, cap, offset = (
+        units[fields.slice(name)] for name in ("exchange_target", "export_cap", "battery_offset")
+    )
+    wanted = float(target[0]) - residual
     able = world.take_kw if wanted > 0 else world.give_kw
     share = np.clip(wanted / able.sum(), -1.0, 1.0) if able.sum() > 0 else 0.0
-    battery = np.clip(share * able + action[4:] * f.battery_p_kw, -world.give_kw, world.take_kw)
+    battery = np.clip(share * able + offset, -world.give_kw, world.take_kw)
     export = -(residual + battery.sum())
-    cut = max(export - world.rating_kva * (1.0 + action[1]), 0.0)
+    cut = max(export - float(cap[0]), 0.0)
     ready = world.ready_kw.sum()
     keep = np.full(n_pv, np.clip(1.0 - cut / ready, 0.0, 1.0) if cut > 0 and ready > 0 else 1.0)
-    reactive = _volt_var(voltage) + 0.44 * action[3] * (voltage > 0.5)
+    reactive = (_volt_var(world["pv_voltage_pu"]) + 0.44 * action[3]) * (voltage > 0.5)
     return battery, keep, reactive
 
 

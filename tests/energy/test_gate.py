@@ -61,6 +61,7 @@ def check_step(simulator: Simulator, actions: Any, reference: ModuleType, z_bus:
     feeder, dt_h = simulator.domain.feeder, simulator.scenario.step_minutes / 60.0
     last = simulator.state("battery_kw").copy()
     budget = simulator.state("budget_kwh").copy()
+    smoothed = simulator.state("pv_voltage_pu").copy()
     expected = [
         reference.expected_step(simulator, lane, actions[lane].astype(np.float64))
         for lane in range(LANES)
@@ -97,6 +98,8 @@ def check_step(simulator: Simulator, actions: Any, reference: ModuleType, z_bus:
         voltage, delivered = z_bus.solve(want.bus_kw, want.bus_kvar)
         found = simulator.state("voltage_pu")[lane]
         assert np.max(np.abs(np.abs(voltage) - found)) <= 1e-9
+        halfway = 0.5 * (smoothed[lane] + found[feeder.pv_bus])
+        assert np.allclose(simulator.state("pv_voltage_pu")[lane], halfway, rtol=0, atol=1e-12)
         exchange = (event["import_kwh"] - event["export_kwh"]) / dt_h
         assert exchange == pytest.approx(delivered.real, rel=1e-7, abs=1e-6)
         assert event["reverts"] == want.reverted

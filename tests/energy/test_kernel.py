@@ -1,307 +1,26 @@
-"""Physics of single devices and of whole steps, against formulas worked out by hand."""
+"""Protection, money and energy of whole steps, each worked out from the outside."""
 
 from __future__ import annotations
 
-import math
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
 
-import daogym
-from daogym.envs.core.simulator import Simulator
-from daogym.envs.energy import dynamics
-
 pytestmark = pytest.mark.kernel
-
-FULL = 1.0
-
-
-def simulator_of(changes: dict[str, Any] | None = None, n: int = 1, **options: Any) -> Simulator:
-    """lv_rural in device mode, loads and charter out of the way unless `changes` says otherwise."""
-    free = {
-        "charter": {
-            "parameters": {
-                "export_limit_share": 1.0,
-                "flexibility_budget_cycles_per_day": 6.0,
-                "set_point_slew_share_per_hour": 8.0,
-            }
-        }
-    }
-    scenario = daogym.load_scenario(daogym.load_scenario("lv_rural", free), changes or {})
-    options = {"action_mode": "device", "autoreset": "disabled", **options}
-    return daogym.make_simulator(scenario, n, **options)
-
-
-class Actions:
-    """Builds action rows of the device mode from physical set-points."""
-
-    def __init__(self, simulator: Simulator) -> None:
-        self.simulator, self.fields = simulator, simulator.action_fields
-        self.row = np.zeros((simulator.num_envs, simulator.action_size), dtype=np.float32)
-
-    def set(self, name: str, value: Any) -> Actions:
-        """Normalised value(s) of one field."""
-        self.row[:, self.fields.slice(name)] = value
-        return self
-
-
-def event(simulator: Simulator, name: str, lane: int = 0) -> float:
-    return float(simulator.events[lane, simulator.event_names.index(name)])
-
-
-def term(simulator: Simulator, name: str, lane: int = 0) -> float:
-    return float(simulator.terms[lane, simulator.term_names.index(name)])
-
-
-# -- batteries ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_battery_follows_its_differential_equation(sign: float) -> None:
-    """E' = -s E + eta P (charging) or P / eta (discharging), solved in closed form."""
-    simulator = simulator_of({"batteries": {"self_discharge_per_day": 0.3, "efficiency": 0.9}})
-    simulator.reset(seed=1)
-    feeder = simulator.domain.feeder
-    action = Actions(simulator).set("battery", 0.1 * sign)
-    before = simulator.state("soc_kwh")[0].copy()
-    simulator.step(action.row)
-    power = np.float64(np.float32(0.1)) * sign * feeder.battery_p_kw
-    assert np.allclose(simulator.state("battery_kw")[0], power, rtol=1e-12)
-    rate = -math.log(1.0 - 0.3) / 24.0
-    flow = power * 0.9 if sign > 0 else power / 0.9
-    steady = flow / rate
-    expected = steady + (before - steady) * math.exp(-rate * 0.25)
-    assert np.allclose(simulator.state("soc_kwh")[0], expected, rtol=1e-12)
-    throughput = 0.25 * np.abs(power).sum()
-    assert event(simulator, "throughput_kwh") == pytest.approx(throughput, rel=1e-12)
-    assert term(simulator, "wear") == pytest.approx(-0.01 * throughput, rel=1e-12)
-
-
-def test_idle_battery_loses_its_stated_share_in_a_day() -> None:
-    simulator = simulator_of({"batteries": {"self_discharge_per_day": 0.2}})
-    simulator.reset(seed=2)
-    before = simulator.state("soc_kwh")[0].copy()
-    idle = Actions(simulator).row
-    for _ in range(96):
-        simulator.step(idle)
-    assert np.allclose(simulator.state("soc_kwh")[0], 0.8 * before, rtol=1e-10)
-
-
-def test_a_round_trip_loses_both_efficiencies() -> None:
-    """Charge and discharge for as long: what comes back is eta squared of what went in."""
-    simulator = simulator_of({"batteries": {"self_discharge_per_day": 0.0, "efficiency": 0.8}})
-    simulator.reset(seed=3)
-    before = simulator.state("soc_kwh")[0].copy()
-    simulator.step(Actions(simulator).set("battery", 0.2).row)
-    inside = simulator.state("soc_kwh")[0].copy() - before
-    power = simulator.state("battery_kw")[0].copy()
-    assert np.allclose(inside, 0.8 * 0.25 * power, rtol=1e-12)
-    simulator.step(Actions(simulator).set("battery", -0.2 * 0.64).row)
-    assert np.allclose(simulator.state("soc_kwh")[0], before, rtol=1e-7)
-
-
-def test_batteries_stop_exactly_full_and_exactly_at_their_reserve() -> None:
-    simulator = simulator_of({"batteries": {"self_discharge_per_day": 0.0}})
-    feeder = simulator.domain.feeder
-    simulator.reset(seed=4)
-    for _ in range(40):
-        simulator.step(Actions(simulator).set("battery", 1.0).row)
-        assert np.all(simulator.state("soc_kwh")[0] <= feeder.battery_e_kwh)
-    assert np.allclose(simulator.state("soc_kwh")[0], feeder.battery_e_kwh, rtol=1e-9)
-    for _ in range(40):
-        simulator.step(Actions(simulator).set("battery", -1.0).row)
-    assert np.allclose(simulator.state("soc_kwh")[0], 0.05 * feeder.battery_e_kwh, rtol=1e-9)
-
-
-# -- inverters ------------------------------------------------------------------------------------
-
-
-def test_volt_var_points_of_the_standard() -> None:
-    """IEEE 1547-2018 category B: (0.92, +0.44), (0.98, 0), (1.02, 0), (1.08, -0.44)."""
-    points = {
-        0.60: 0.44, 0.90: 0.44, 0.92: 0.44, 0.95: 0.22, 0.98: 0.0, 1.00: 0.0, 1.02: 0.0,
-        1.05: -0.22, 1.08: -0.44, 1.20: -0.44, 0.0: 0.0, 0.49: 0.0,
-    }  # fmt: skip
-    for voltage, share in points.items():
-        assert dynamics.volt_var_share(voltage) == pytest.approx(share, abs=1e-12), voltage
-
-
-def test_inverters_stay_inside_their_circle(reference: ModuleType) -> None:
-    """More sun than the inverters can take and full reactive requests: P first, Q gives way."""
-    simulator = simulator_of(
-        {"stress": {"pv": 5.0, "transformer": 5.0}, "limits": {"trip_voltage_pu": 1.29}}, n=2
-    )
-    simulator.reset(seed=5, options={"date": "2023-06-14"})
-    feeder = simulator.domain.feeder
-    z_bus = reference.ZBus(feeder)
-    tight = 0
-    for _ in range(96):
-        action = Actions(simulator).set("pv_reactive", [[1.0], [-1.0]]).row
-        wanted = [reference.expected_step(simulator, i, action[i].astype(float)) for i in (0, 1)]
-        simulator.step(action)
-        for lane, want in enumerate(wanted):
-            apparent = np.hypot(want.pv_kw, want.pv_kvar)
-            assert np.all(apparent <= feeder.pv_s_kva * (1 + 1e-12))
-            gave_way = np.abs(want.pv_kvar) < 0.43 * feeder.pv_s_kva
-            tight += int(np.any(gave_way & (want.pv_kw > 0)))
-            if event(simulator, "outage_steps", lane):
-                continue
-            voltage, _ = z_bus.solve(want.bus_kw, want.bus_kvar)
-            assert np.allclose(np.abs(voltage), simulator.state("voltage_pu")[lane], atol=1e-9)
-    assert tight > 10
-
-
-def test_curtailed_and_used_make_what_was_available() -> None:
-    simulator = simulator_of(n=3)
-    simulator.reset(seed=6, options={"date": "2023-05-14"})
-    series, rows = simulator.domain.loaded.series, simulator.domain.loaded.rows
-    n_bus = simulator.domain.feeder.n_bus
-    keep = np.array([[-1.0], [-0.5], [1.0]])
-    rng = np.random.default_rng(0)
-    day = int(simulator.state("day")[0])
-    for quarter in range(96):
-        action = Actions(simulator).set("pv_use", keep)
-        action.set("battery", rng.uniform(-1, 1, 5))
-        available = rows[series.pv_day[day] * 96 + quarter, 2 * n_bus :].astype(float).sum()
-        simulator.step(action.row)
-        used = simulator.state("pv_kw")
-        for lane in range(3):
-            total = used[lane] * 0.25 + event(simulator, "curtailed_kwh", lane)
-            assert total == pytest.approx(0.25 * available, rel=1e-12, abs=1e-12)
-        assert used[0] == 0.0 and used[1] <= 0.5 * available * (1 + 1e-12)
-
-
-# -- cars -----------------------------------------------------------------------------------------
-
-
-def test_charging_as_late_as_possible_meets_every_deadline() -> None:
-    """Rate -1 through a week, without trips or outages: nothing is left unmet."""
-    for name in ("lv_rural", "lv_semiurban", "ieee33", "cigre_mv"):
-        simulator = daogym.make_simulator(
-            daogym.load_scenario(name, {"limits": {"relay_loading": 3.0}}), 8, episode_days=7
-        )
-        simulator.reset(seed=7)
-        action = np.zeros((8, simulator.action_size), dtype=np.float32)
-        action[:, simulator.action_fields.slice("ev_rate")] = -1.0
-        columns = [
-            simulator.event_names.index(n) for n in ("ev_unmet_kwh", "outage_steps", "relay_steps")
-        ]
-        sessions = 0
-        held = np.zeros(8, dtype=np.bool_)
-        for _ in range(simulator.horizon - 1):
-            before = simulator.state("ev_departure_step").copy()
-            simulator.step(action)
-            sessions += int((simulator.state("ev_departure_step") != before).sum())
-            unmet, outage, relay = simulator.events[:, columns].T
-            held |= (outage > 0) | (relay > 0)
-            assert np.all(unmet[~held] == 0.0)
-        assert sessions > 100 and not held.all()
-
-
-def test_rates_of_a_charger_between_latest_even_and_fastest() -> None:
-    """The same session under three rates: all charge the same energy, at different times."""
-    simulator = simulator_of({"cars": {"presence": 1.0}}, n=3)
-    simulator.reset(seed=[8, 8, 8], options={"date": "2023-03-14"})
-    done_at = np.full((3, 5), -1)
-    action = Actions(simulator).set("ev_rate", [[-1.0], [0.0], [1.0]]).row
-    departure = simulator.state("ev_departure_step").copy()
-    for step in range(int(departure.max())):
-        simulator.step(action)
-        same = simulator.state("ev_departure_step") == departure
-        empty = (simulator.state("ev_energy_kwh") <= 1e-6) & same & (done_at < 0)
-        left = same & ~empty & (done_at < 0)
-        done_at[empty] = step + 1
-        if step + 1 < departure.min():
-            assert np.all(left[0] >= left[2])
-    # A car that is full as it leaves is seen no more.
-    late, even, fast = np.where(done_at < 0, departure, done_at)
-    assert np.all(fast <= even) and np.all(even <= late)
-    assert np.all(late == departure[0]) and np.any(fast < departure[0] - 4)
-
-
-def test_unmet_energy_is_recorded_and_priced() -> None:
-    """Cars whose charger a relay holds down leave short, and each kWh has its price."""
-    simulator = simulator_of(
-        {"cars": {"presence": 1.0, "energy_hours": 8.0, "unmet_eur_per_kwh": 2.5},
-         "stress": {"load": 5.0, "transformer": 0.2}},
-        n=8,
-    )  # fmt: skip
-    simulator.reset(seed=9)
-    action = Actions(simulator).set("ev_rate", -1.0).row
-    total = 0.0
-    for _ in range(96):
-        wanted = simulator.state("ev_energy_kwh").copy()
-        leaves = simulator.state("ev_departure_step") == simulator.state("step")[:, None] + 1
-        simulator.step(action)
-        for lane in range(8):
-            unmet = event(simulator, "ev_unmet_kwh", lane)
-            assert unmet <= wanted[lane][leaves[lane]].sum() + 1e-9
-            assert term(simulator, "ev_unmet", lane) == pytest.approx(-2.5 * unmet, rel=1e-12)
-            total += unmet
-    assert total > 10.0
-
-
-# -- transformer ----------------------------------------------------------------------------------
-
-
-def test_thermal_model_against_the_standards_equations() -> None:
-    """IEC 60076-7 exponential form: d(oil)/dt = (final - oil) / tau, in small explicit steps."""
-    oil, ambient, rise, ratio, x, tau = 40.0, 20.0, 55.0, 5.0, 0.8, 3.0
-    mine = oil
-    for loading in (0.2, 1.0, 1.4, 0.6, 0.0, 1.0):
-        final = ambient + rise * ((1 + ratio * loading**2) / (1 + ratio)) ** x
-        fine = mine
-        for _ in range(100_000):
-            fine += (final - fine) / tau * (0.25 / 100_000)
-        mine = dynamics.oil_temperature_c(
-            mine, loading, ambient, rise, ratio, x, math.exp(-0.25 / tau)
-        )
-        assert mine == pytest.approx(fine, abs=2e-5)
-    assert dynamics.winding_gradient_c(1.0, 23.0, 1.6) == pytest.approx(23.0, rel=1e-12)
-    assert dynamics.winding_gradient_c(1.5, 23.0, 1.6) == pytest.approx(23 * 1.5**1.6, rel=1e-12)
-    assert dynamics.winding_gradient_c(0.0, 23.0, 1.6) == 0.0
-    # at rating: 20 + 55 + 23 = 98 degrees, where paper ages at its normal rate
-    rated = dynamics.oil_temperature_c(0.0, 1.0, 20.0, 55.0, 5.0, 0.8, 0.0)
-    assert rated + 23.0 == pytest.approx(98.0, rel=1e-12)
-    assert dynamics.ageing_rate(98.0) == 1.0
-    assert dynamics.ageing_rate(104.0) == pytest.approx(2.0, rel=1e-12)
-    assert dynamics.ageing_rate(92.0) == pytest.approx(0.5, rel=1e-12)
-
-
-def test_oil_and_ageing_of_an_episode() -> None:
-    """The state's temperatures and the ageing term, from the recorded loading alone."""
-    simulator = simulator_of()
-    simulator.reset(seed=10)
-    s = simulator.scenario.transformer
-    oil = float(simulator.state("oil_c")[0])
-    value_per_h = s.price_eur_per_kva * 160.0 / s.life_h
-    rng = np.random.default_rng(1)
-    for _ in range(96):
-        simulator.step(rng.uniform(-1, 1, (1, simulator.action_size)).astype(np.float32))
-        loading = float(simulator.state("loading")[0])
-        share = (1 + s.loss_ratio * loading**2) / (1 + s.loss_ratio)
-        final = s.ambient_c + s.oil_rise_c * share**s.oil_exponent
-        before, oil = oil, final + (oil - final) * math.exp(-0.25 / s.oil_time_constant_h)
-        gradient = s.winding_rise_c * loading**s.winding_exponent
-        assert simulator.state("oil_c")[0] == pytest.approx(oil, rel=1e-9)
-        assert simulator.state("hot_spot_c")[0] == pytest.approx(oil + gradient, rel=1e-9)
-        aged = 0.25 * 2.0 ** (((before + oil) / 2 + gradient - 98.0) / 6.0)
-        assert term(simulator, "ageing") == pytest.approx(-value_per_h * aged, rel=1e-9)
 
 
 # -- protection -----------------------------------------------------------------------------------
 
 
-def test_inverters_trip_a_step_late_and_come_back_after_their_delay() -> None:
+def test_inverters_trip_a_step_late_and_come_back_after_their_delay(bench: ModuleType) -> None:
     """Voltage above the threshold in step t: away in t+1 and t+2 (30 minutes), back in t+3."""
-    simulator = simulator_of(
+    simulator = bench.simulator_of(
         {"limits": {"voltage_high_pu": 1.03, "trip_voltage_pu": 1.04}, "stress": {"pv": 1.2}}
     )
     simulator.reset(seed=11, options={"date": "2023-06-14"})
     feeder = simulator.domain.feeder
-    idle = Actions(simulator).row
+    idle = bench.Actions(simulator).row
     away = np.zeros(len(feeder.pv_bus), dtype=np.int64)
     trips = 0
     for _ in range(96):
@@ -311,15 +30,15 @@ def test_inverters_trip_a_step_late_and_come_back_after_their_delay() -> None:
         voltage = simulator.state("voltage_pu")[0][feeder.pv_bus]
         tripped = (away == 0) & (voltage > 1.04)
         away = np.where(tripped, 2, np.maximum(away - 1, 0))
-        assert event(simulator, "inverter_trips") == tripped.sum()
+        assert bench.event(simulator, "inverter_trips") == tripped.sum()
         trips += int(tripped.sum())
     assert trips >= 8
 
 
-def test_an_inverter_that_is_away_gives_nothing(reference: ModuleType) -> None:
-    simulator = simulator_of({"limits": {"voltage_high_pu": 1.03, "trip_voltage_pu": 1.04}})
+def test_an_inverter_that_is_away_gives_nothing(bench: ModuleType, reference: ModuleType) -> None:
+    simulator = bench.simulator_of({"limits": {"voltage_high_pu": 1.03, "trip_voltage_pu": 1.04}})
     simulator.reset(seed=11, options={"date": "2023-06-14"})
-    idle = Actions(simulator).row
+    idle = bench.Actions(simulator).row
     seen = 0
     for _ in range(96):
         away = simulator.state("pv_trip_steps")[0] > 0
@@ -331,20 +50,20 @@ def test_an_inverter_that_is_away_gives_nothing(reference: ModuleType) -> None:
     assert seen > 5
 
 
-def test_the_relay_acts_one_step_late_and_holds_as_long_as_stated() -> None:
+def test_the_relay_acts_one_step_late_and_holds_as_long_as_stated(bench: ModuleType) -> None:
     """Loading above the relay's limit in step t changes nothing in t; t+1 .. t+4 are held."""
     changes = {"stress": {"transformer": 0.3}, "limits": {"relay_hold_minutes": 60.0}}
-    simulator, plain = simulator_of(changes), simulator_of({**changes, "limits": {
+    simulator, plain = bench.simulator_of(changes), bench.simulator_of({**changes, "limits": {
         "relay_loading": 3.0, "hot_spot_limit_c": 200.0}})  # fmt: skip
     for s in (simulator, plain):
         s.reset(seed=12, options={"date": "2023-06-14"})
-    idle = Actions(simulator).row
+    idle = bench.Actions(simulator).row
     held, acted = 0, False
     for _ in range(96):
         before = held
         simulator.step(idle)
         plain.step(idle)
-        assert event(simulator, "relay_steps") == (1.0 if before else 0.0)
+        assert bench.event(simulator, "relay_steps") == (1.0 if before else 0.0)
         if not acted:
             assert simulator.state("exchange_kw")[0] == plain.state("exchange_kw")[0]
         loading = float(simulator.state("loading")[0])
@@ -355,10 +74,10 @@ def test_the_relay_acts_one_step_late_and_holds_as_long_as_stated() -> None:
     assert acted
 
 
-def test_a_holding_relay_keeps_the_transformer_near_its_rating() -> None:
-    simulator = simulator_of({"stress": {"transformer": 0.3}}, n=2)
+def test_a_holding_relay_keeps_the_transformer_near_its_rating(bench: ModuleType) -> None:
+    simulator = bench.simulator_of({"stress": {"transformer": 0.3}}, n=2)
     simulator.reset(seed=13, options={"date": ["2023-06-14", "2023-01-12"]})
-    action = Actions(simulator).set("battery", [[-1.0], [1.0]]).set("ev_rate", 1.0).row
+    action = bench.Actions(simulator).set("battery", [[-1.0], [1.0]]).set("ev_rate", 1.0).row
     held = 0
     for _ in range(96):
         holding = simulator.state("relay_hold_steps") > 0
@@ -375,9 +94,9 @@ def test_a_holding_relay_keeps_the_transformer_near_its_rating() -> None:
 # -- money ----------------------------------------------------------------------------------------
 
 
-def test_money_is_metered_at_the_transformer() -> None:
+def test_money_is_metered_at_the_transformer(bench: ModuleType) -> None:
     """Every term from events, published prices and the scenario's constants."""
-    simulator = simulator_of(n=4, autoreset="disabled")
+    simulator = bench.simulator_of(n=4, autoreset="disabled")
     simulator.reset(seed=14)
     series, tariff = simulator.domain.loaded.series, simulator.scenario.tariff
     rng = np.random.default_rng(3)
@@ -390,27 +109,29 @@ def test_money_is_metered_at_the_transformer() -> None:
             price = series.price_eur_per_mwh[days[lane], step // 4] / 1000.0
             e = dict(zip(names, simulator.events[lane], strict=True))
             fee = tariff.import_fee_eur_per_kwh
-            assert term(simulator, "import", lane) == pytest.approx(
+            assert bench.term(simulator, "import", lane) == pytest.approx(
                 -e["import_kwh"] * (price + fee), rel=1e-12, abs=1e-15
             )
-            assert term(simulator, "export", lane) == pytest.approx(
+            assert bench.term(simulator, "export", lane) == pytest.approx(
                 e["export_kwh"] * tariff.feed_in_share * price, rel=1e-12, abs=1e-15
             )
             assert e["import_kwh"] * e["export_kwh"] == 0.0
             assert (e["import_kwh"] - e["export_kwh"]) * 4 == pytest.approx(
                 simulator.state("exchange_kw")[lane], rel=1e-12, abs=1e-12
             )
-            assert term(simulator, "unserved", lane) == pytest.approx(-8.0 * e["unserved_kwh"])
+            assert bench.term(simulator, "unserved", lane) == pytest.approx(
+                -8.0 * e["unserved_kwh"]
+            )
             if step < 95:
-                assert term(simulator, "stock", lane) == 0.0
+                assert bench.term(simulator, "stock", lane) == 0.0
     assert np.all(simulator.terminated)
     gained = simulator.state("soc_kwh").sum(axis=1) - soc0
     assert np.all(np.abs(gained) > 0.0)
 
 
-def test_energy_is_conserved_from_meter_to_devices() -> None:
+def test_energy_is_conserved_from_meter_to_devices(bench: ModuleType) -> None:
     """Import = load + cars + batteries - sun + losses, each read from another place."""
-    simulator = simulator_of(n=4)
+    simulator = bench.simulator_of(n=4)
     simulator.reset(seed=15)
     rng = np.random.default_rng(4)
     names = simulator.event_names
@@ -434,11 +155,13 @@ def test_energy_is_conserved_from_meter_to_devices() -> None:
         assert np.all(e["losses_kwh"] >= 0.0)
 
 
-def test_a_blackout_serves_nobody_and_costs_every_kwh() -> None:
+def test_a_blackout_serves_nobody_and_costs_every_kwh(bench: ModuleType) -> None:
     """Voltages below the floor: zero exchange, all load unserved, devices idle."""
-    simulator = simulator_of({"stress": {"load": 5.0}, "limits": {"voltage_floor_pu": 0.94}}, n=2)
+    simulator = bench.simulator_of(
+        {"stress": {"load": 5.0}, "limits": {"voltage_floor_pu": 0.94}}, n=2
+    )
     simulator.reset(seed=16, options={"date": "2023-01-12"})
-    action = Actions(simulator).set("battery", 1.0).set("ev_rate", 1.0).row
+    action = bench.Actions(simulator).set("battery", 1.0).set("ev_rate", 1.0).row
     outages = 0
     rows, series = simulator.domain.loaded.rows, simulator.domain.loaded.series
     n_bus, day = simulator.domain.feeder.n_bus, int(simulator.state("day")[0])
@@ -448,7 +171,7 @@ def test_a_blackout_serves_nobody_and_costs_every_kwh() -> None:
         simulator.step(action)
         load = rows[series.load_day[day] * 96 + quarter, :n_bus].astype(float).sum()
         for lane in range(2):
-            if not event(simulator, "outage_steps", lane):
+            if not bench.event(simulator, "outage_steps", lane):
                 continue
             outages += 1
             assert simulator.state("exchange_kw")[lane] == 0.0
@@ -458,6 +181,8 @@ def test_a_blackout_serves_nobody_and_costs_every_kwh() -> None:
             same = session[lane] == simulator.state("ev_day")[lane]
             assert np.array_equal(wanted[lane][same], simulator.state("ev_energy_kwh")[lane][same])
             assert not simulator.state("voltage_pu")[lane].any()
-            assert event(simulator, "unserved_kwh", lane) == pytest.approx(0.25 * load, rel=1e-12)
-            assert event(simulator, "energy_balance_kwh", lane) == 0.0
+            assert bench.event(simulator, "unserved_kwh", lane) == pytest.approx(
+                0.25 * load, rel=1e-12
+            )
+            assert bench.event(simulator, "energy_balance_kwh", lane) == 0.0
     assert outages > 0

@@ -29,7 +29,7 @@ def simulator_of(step_minutes: float, **stress: float) -> Simulator:
                 "parameters": {
                     "export_limit_share": 1.0,
                     "flexibility_budget_cycles_per_day": 6.0,
-                    "set_point_slew_share_per_hour": 8.0,
+                    "set_point_slew_share_per_hour": 4.0,
                 }
             },
         },
