@@ -76,8 +76,6 @@ from .layout import (
     D_OWED_PRICE,
     D_STOCK_PRICE,
     G_FLEXIBILITY_BUDGET_CYCLES_PER_DAY,
-    M_CARRY,
-    P_MODES,
     PAST_QUARTERS,
     QUARTERS_PER_DAY,
     W_EXPORT_PRICE,
@@ -115,8 +113,7 @@ def upper_bound(simulator: Simulator) -> Float:
             f"the bound is of whole episodes: lane {late[0]} stands at step {step[late[0]]} of "
             f"{simulator.horizon}, step 0 is expected (reset first, without stagger)"
         )
-    modes = simulator._pi[P_MODES]
-    if simulator._pi[modes + M_CARRY] == 1:
+    if (simulator.state("carried") != 0).any():
         raise ValueError(
             "with carry an episode starts where the controller left the last one, so there is no "
             "bound that all controllers share; use a longer episode_days instead"

@@ -16,6 +16,10 @@ Term = tuple[Int, ArrayLike]
 """Indices of variables, (rows,) or (rows, k), and their coefficients."""
 
 
+# One programme in thousands leaves HiGHS in numerical trouble; another way then solves it.
+_WAYS = (("highs", True), ("highs-ds", False), ("highs-ipm", True))
+
+
 @dataclass(frozen=True)
 class Solution:
     """A minimum.
@@ -122,10 +126,13 @@ class LinearProgramme:
         cost = np.concatenate(self._cost)
         a, b = self._at_most.matrix(self.n)
         d, e = self._equal.matrix(self.n)
-        result = linprog(
-            cost, A_ub=a, b_ub=b, A_eq=d, b_eq=e, bounds=np.stack([low, high], axis=1),
-            method="highs",
-        )  # fmt: skip
-        if result.status != 0:
+        for method, presolve in _WAYS:
+            result = linprog(
+                cost, A_ub=a, b_ub=b, A_eq=d, b_eq=e, bounds=np.stack([low, high], axis=1),
+                method=method, options={"presolve": presolve},
+            )  # fmt: skip
+            if result.status == 0:
+                break
+        else:
             raise RuntimeError(f"the linear programme was not solved: {result.message}")
         return result, low, high, cost, (a, b), (d, e)
