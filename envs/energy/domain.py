@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -326,11 +327,15 @@ class EnergyDomain:
         return [values[name] for name in SCALARS]
 
     def _hash(self) -> str:
-        digest = hashlib.sha256(hash_model(self.scenario).encode())
+        # Files of a user's own are named by their content, which the tables and the feeder hold.
+        names = {"feeder": Path(self.scenario.feeder).name, "profiles": None, "prices": None}
+        digest = hashlib.sha256(hash_model(self.scenario.model_copy(update=names)).encode())
         for table in self.tables:
             digest.update(np.ascontiguousarray(table).tobytes())
-        for name in ("parent", "r_pu", "x_pu", "tap", "shunt_g_pu", "shunt_b_pu", "i_max_pu"):
-            digest.update(np.ascontiguousarray(getattr(self.feeder, name)).tobytes())
+        for item in dataclasses.fields(self.feeder):
+            value = getattr(self.feeder, item.name)
+            if isinstance(value, np.ndarray):
+                digest.update(np.ascontiguousarray(value).tobytes())
         return digest.hexdigest()[:16]
 
 

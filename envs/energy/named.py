@@ -55,7 +55,7 @@ def _base(spec: str | Path | Mapping[str, Any] | EnergyScenario) -> EnergyScenar
         return energy_scenario(str(base), settings)
     text = str(spec)
     if text.endswith((".yaml", ".yml")):
-        return load_yaml(Path(text), EnergyScenario)
+        return _beside(Path(text), load_yaml(Path(text), EnergyScenario))
     name, plus, variant = text.partition("+")
     if name not in NAMES:
         _unknown("scenario", name, NAMES, "or the path of a .yaml file")
@@ -68,6 +68,16 @@ def _base(spec: str | Path | Mapping[str, Any] | EnergyScenario) -> EnergyScenar
         _unknown("stress variant", variant, tuple(variants), "")
     changes = {**variants[variant], "name": text}
     return energy_scenario(scenario, changes)
+
+
+def _beside(path: Path, scenario: EnergyScenario) -> EnergyScenario:
+    """Files that a YAML file names lie beside it, unless their paths are absolute."""
+    if scenario.profiles is None or scenario.prices is None:
+        return scenario
+    files = {name: getattr(scenario, name) for name in ("feeder", "profiles", "prices")}
+    return scenario.model_copy(
+        update={name: str(path.parent / file) for name, file in files.items()}
+    )
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def _flows(
 
 
 def _least_voltages(feeder: Any, current: Float, floor: float) -> Float:
-    low = np.full_like(current, feeder.slack_voltage_pu)
+    low: Float = np.full(current.shape, feeder.slack_voltage_pu)
     for k in range(1, feeder.n_bus):
         z = np.hypot(feeder.r_pu[k], feeder.x_pu[k])
         low[:, k] = np.maximum(low[:, feeder.parent[k]] / feeder.tap[k] - z * current[:, k], floor)
@@ -159,7 +159,7 @@ def _least_voltages(feeder: Any, current: Float, floor: float) -> Float:
 
 
 def _highest_voltages(feeder: Any, current: Float) -> Float:
-    high = np.full_like(current, feeder.slack_voltage_pu)
+    high: Float = np.full(current.shape, feeder.slack_voltage_pu)
     for k in range(1, feeder.n_bus):
         z = np.hypot(feeder.r_pu[k], feeder.x_pu[k])
         high[:, k] = high[:, feeder.parent[k]] / feeder.tap[k] + z * current[:, k]
