@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from daogym.envs.core.layout import Float
 
@@ -126,7 +125,7 @@ def _first_limits(feeder: Any, connected: _Connected, floor: float) -> tuple[Flo
     a = np.zeros((len(apparent), 2 * n))
     a[:, 0] = feeder.slack_voltage_pu
     a[:, n:] = apparent / floor
-    u: NDArray[np.float64] = np.linalg.solve(np.eye(2 * n) - b, a.T).T
+    u: Float = np.asarray(np.linalg.solve(np.eye(2 * n) - b, a.T).T, dtype=np.float64)
     return u[:, :n], u[:, n:]
 
 

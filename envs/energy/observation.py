@@ -54,6 +54,7 @@ from .layout import (
     S_PV_ERROR,
     S_PV_KW,
     S_PV_TRIP_STEPS,
+    S_PV_VOLTAGE_PU,
     S_RELAY_HOLD_STEPS,
     S_SOC_KWH,
     S_STEP,
@@ -125,7 +126,7 @@ def observation_fields(
               doc="battery throughput the charter still allows until midnight"),
         Field("governed", "1", governed_low, governed_high, (N_GOVERNED,),
               f"charter parameters in force: {', '.join(GOVERNED)}"),
-        Field("bus_voltage", "pu", 0.85, 1.15, (n_bus,), "last voltage of each bus but the slack"),
+        Field("bus_voltage", "pu", 0.8, 1.2, (n_bus,), "last voltage of each bus but the slack"),
     ]  # fmt: skip
     if n_battery:
         capacity, rating = feeder.battery_e_kwh, feeder.battery_p_kw
@@ -142,9 +143,10 @@ def observation_fields(
             Field("ev_hours_left", "h", 0.0, 24.0, (n_ev,), "hours until the car leaves"),
         ]  # fmt: skip
     if n_pv:
-        fields.append(
-            Field("pv_trip", "h", 0.0, 1.0, (n_pv,), "time until a tripped inverter reconnects")
-        )
+        fields += [
+            Field("pv_trip", "h", 0.0, 1.0, (n_pv,), "time until a tripped inverter reconnects"),
+            Field("pv_voltage", "pu", 0.8, 1.2, (n_pv,), "smoothed voltage, which volt-var sees"),
+        ]
     return FieldSet(fields)
 
 
@@ -279,6 +281,7 @@ def write_observation(
     c += 3 * n_ev
     for j in range(n_pv):
         physical[c + j] = si[lane, pi[S_PV_TRIP_STEPS] + j] * dt_h
+        physical[c + n_pv + j] = sf[lane, pi[S_PV_VOLTAGE_PU] + j]
 
     low = pi[P_OBSERVATION_LOW]
     scale = pi[P_OBSERVATION_SCALE]

@@ -12,7 +12,7 @@ from daogym.envs.dao.charter import Charter, GovernedParameter
 
 GOVERNED_PARAMETERS = (
     GovernedParameter("export_limit_share", "1", 0.0, 1.0, 0.7, "clip",
-                      "largest export of a connection / its installed PV"),
+                      "largest export of a connection with PV / its installed PV"),
     GovernedParameter("reserve_floor_share", "1", 0.0, 0.5, 0.1, "cost",
                       "least energy stored by all batteries / their capacity"),
     GovernedParameter("flexibility_budget_cycles_per_day", "1/day", 0.0, 6.0, 2.0, "revert",
