@@ -26,14 +26,14 @@ def plot_episode(
         TargetError: a target that cannot act.
     """
     one = replace(episodes, episodes=1)
+    if not hasattr(one.simulator(make, None).domain, "plot_episodes"):
+        return False
     players = []
     for target in targets:
         policy = load_target(target)
         mode = None if policy is None else policy.action_mode
         simulator = one.simulator(make, mode, autoreset="disabled")
         domain = simulator.domain
-        if not hasattr(domain, "plot_episodes"):
-            return False
         if policy is None:
             if target not in domain.controller_names:
                 raise TargetError(f"{target!r} cannot act, so its episode cannot be drawn")
