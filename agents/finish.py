@@ -58,6 +58,8 @@ def finish(
     (run.path / "report.md").write_text(text)
     compared.print(console)
     if plot_episode([str(run.path), compared.rule], episodes, make, run.path / "episode.png"):
-        console.print(f"an episode beside {compared.rule}'s: {run.path / 'episode.png'}")
-    console.print(f"policy: {run.onnx_file}   report: {run.path / 'report.md'}")
+        picture = run.path / "episode.png"
+        console.print(f"an episode beside {compared.rule}'s: {picture}", soft_wrap=True)
+    for what, path in (("policy", run.onnx_file), ("report", run.path / "report.md")):
+        console.print(f"{what}: {path}", soft_wrap=True)
     return compared

@@ -137,7 +137,7 @@ def _learn(
         remaining = _restore(model, simulator, checkpoint)
     progress = Progress(console, config.total_steps, config.progress)
     callback = RunCallback(config, run, contract, metrics, progress, evaluate, state)
-    console.print(f"training {config.scenario!r} in {run.path}")
+    console.print(f"training {config.scenario!r} in {run.path}", soft_wrap=True)
     start = time.perf_counter()
     try:
         model.learn(remaining, callback=callback, reset_num_timesteps=checkpoint is None)
