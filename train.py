@@ -10,6 +10,7 @@ from rich.console import Console
 
 from daogym.agents.checkpoint import CheckpointError
 from daogym.agents.config import TrainConfig, help_table
+from daogym.agents.imitation import ImitationError
 from daogym.agents.runs import RunError
 from daogym.agents.training import resume, train
 from daogym.envs.core.strict import ConfigError, load_mapping, load_yaml
@@ -55,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
             resume(options.resume, console=console)
         else:
             train(settings(options.settings), console=console)
-    except (ConfigError, RunError, CheckpointError) as error:
+    except (ConfigError, RunError, CheckpointError, ImitationError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

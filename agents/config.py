@@ -79,6 +79,11 @@ class TrainConfig(StrictModel):
     )
     torch_threads: PositiveInt = Field(2, description="threads of the learner")
 
+    # Warm start.
+    warm_start: bool = Field(False, description="imitate the domain's teacher before PPO begins")
+    warm_start_episodes: PositiveInt = Field(1024, description="episodes that the teacher shows")
+    warm_start_epochs: PositiveInt = Field(30, description="passes over what it showed")
+
     # Evaluation.
     eval_every_steps: Count = Field(
         1_000_000, description="environment steps between evaluations; 0: only at the end"

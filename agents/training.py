@@ -16,6 +16,7 @@ from .checkpoint import CheckpointError, read_tensors, restore_learner
 from .config import TrainConfig
 from .evaluation import EPISODE_SEED, EpisodeSet, MakeSimulator, Referee, play
 from .finish import finish
+from .imitation import demonstrations, imitate
 from .logs import MetricsCsv, make_logger, metric_columns
 from .policy import TorchPolicy, contract_of
 from .ppo import make_ppo
@@ -135,6 +136,8 @@ def _learn(
     remaining = config.total_steps
     if checkpoint is not None:
         remaining = _restore(model, simulator, checkpoint)
+    elif config.warm_start:
+        _warm_start(model, config, make_simulator, console)
     progress = Progress(console, config.total_steps, config.progress)
     callback = RunCallback(config, run, contract, metrics, progress, evaluate, state)
     console.print(f"training {config.scenario!r} in {run.path}", soft_wrap=True)
@@ -148,6 +151,21 @@ def _learn(
         f"{model.num_timesteps:,} steps; {time.perf_counter() - start:,.1f} s in this process"
     )
     return callback
+
+
+def _warm_start(
+    model: PPO, config: TrainConfig, make_simulator: MakeSimulator, console: Console
+) -> None:
+    start = time.perf_counter()
+    shown = demonstrations(config, make_simulator)
+    shown_at = time.perf_counter()
+    result = imitate(model, shown, config)
+    console.print(
+        f"warm start: {len(shown.observations):,} decisions of the teacher "
+        f"({shown_at - start:,.1f} s) imitated in {time.perf_counter() - shown_at:,.1f} s; mean "
+        f"squared error of an action {result.action_error:.4f}, of a return "
+        f"{result.return_error:.3f} of its variance"
+    )
 
 
 def _restore(model: PPO, simulator: Any, checkpoint: tuple[dict[str, Any], Any]) -> int:

@@ -153,6 +153,12 @@ class EnergyDomain:
 
         return make_controller(name, self.scenario)
 
+    def make_teacher(self) -> Controller:
+        """A controller worth imitating that sees no more than the observation holds."""
+        from .controllers import make_teacher
+
+        return make_teacher()
+
     def upper_bound(self, simulator: Simulator) -> Float:
         """EUR that no controller can exceed in the episode each lane is about to play, (N,)."""
         from .bound import upper_bound

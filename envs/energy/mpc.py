@@ -35,15 +35,29 @@ class RollingMpc(Controller):
     Args:
         mode: how it looks ahead, see outlook.py.
         action_mode: "fleet" or "device"; by default the one in which the mode does best.
+        hold: act on that many periods of a plan before planning again; at most 4 (a plan's first
+            periods are single steps, see outlook.py), in "fleet" mode only.
+
+    Raises:
+        ValueError: `hold` is out of range.
     """
 
-    def __init__(self, mode: Mode, action_mode: ActionMode | None = None) -> None:
+    def __init__(self, mode: Mode, action_mode: ActionMode | None = None, hold: int = 1) -> None:
         self.mode: Mode = mode
         self.name = f"mpc_{mode}"
         self.action_mode: ActionMode = action_mode or ("device" if mode == "perfect" else "fleet")
+        longest = 4 if self.action_mode == "fleet" else 1
+        if not 1 <= hold <= longest:
+            raise ValueError(
+                f"hold: 1 to {longest} expected in {self.action_mode} mode, got {hold}"
+            )
+        self.hold = hold
         self._community: Community | None = None
         self._sessions: Sessions | None = None
         self._episode = np.zeros(0, dtype=np.int64)
+        self._step = np.zeros(0, dtype=np.int64)
+        self._outlooks: list[Outlook] = []
+        self._plans: list[Plan] = []
 
     def reset(self, simulator: Simulator) -> None:
         super().reset(simulator)
@@ -52,6 +66,7 @@ class RollingMpc(Controller):
 
     def _look_ahead(self, simulator: Simulator) -> None:
         self._episode = simulator.state("episode").copy()
+        self._step = np.full(simulator.num_envs, -self.hold)
         if self.mode == "perfect":
             self._sessions = episode_sessions(simulator)
 
@@ -61,12 +76,16 @@ class RollingMpc(Controller):
             raise RuntimeError(f"{self.name}: reset() must come before the first act()")
         if not np.array_equal(simulator.state("episode"), self._episode):
             self._look_ahead(simulator)
-        lookout = Lookout(simulator, self.mode, self._sessions)
-        outlooks = [lookout.outlook(lane) for lane in range(simulator.num_envs)]
-        plans = _plans(settings, outlooks)
+        age = simulator.state("step") - self._step
+        if not (age == age[0]).all() or not 0 <= age[0] < self.hold:
+            lookout = Lookout(simulator, self.mode, self._sessions)
+            self._outlooks = [lookout.outlook(lane) for lane in range(simulator.num_envs)]
+            self._plans = _plans(settings, self._outlooks)
+            self._step = simulator.state("step").copy()
+            age[:] = 0
         if self.action_mode == "fleet":
-            return fleet_actions(simulator, settings, outlooks, plans)
-        return device_actions(simulator, settings, outlooks, plans)
+            return fleet_actions(simulator, settings, self._outlooks, self._plans, int(age[0]))
+        return device_actions(simulator, settings, self._outlooks, self._plans)
 
 
 def _plans(settings: Community, outlooks: list[Outlook]) -> list[Plan]:

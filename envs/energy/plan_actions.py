@@ -21,19 +21,29 @@ _NOTICED_KW = 1e-6
 
 
 def fleet_actions(
-    simulator: Simulator, settings: Community, outlooks: list[Outlook], plans: list[Plan]
+    simulator: Simulator,
+    settings: Community,
+    outlooks: list[Outlook],
+    plans: list[Plan],
+    period: int = 0,
 ) -> Actions:
-    """The batteries track the planned exchange, (N, action_size) float32."""
+    """The batteries track the exchange planned for a period, (N, action_size) float32.
+
+    Args:
+        period: which one is now; a car that came since the plan was made charges at the others'
+            rate.
+    """
     actions = np.zeros((simulator.num_envs, simulator.action_size), dtype=np.float32)
     step = simulator.state("step").tolist()
+    wants = simulator.state("ev_energy_kwh")
     dt_h = simulator.scenario.step_minutes / 60.0
     rated = settings.rated_kw
     for lane, (outlook, plan) in enumerate(zip(outlooks, plans, strict=True)):
         # The fleet tracks the exchange before PV is held back, and holds it back afterwards.
-        held_back = float(outlook.pv_kw[0] - plan.used_kw[0])
-        exchange = float(plan.exchange_kw[0])
+        held_back = float(outlook.pv_kw[period] - plan.used_kw[period])
+        exchange = float(plan.exchange_kw[period])
         cap = max(-exchange, 0.0)
-        if held_back <= _NOTICED_KW and outlook.sell[0] >= 0.0:
+        if held_back <= _NOTICED_KW and outlook.sell[period] >= 0.0:
             cap = max(cap, _EXPORT_GUARD * rated)
         actions[lane, A_EXCHANGE] = np.clip((exchange - held_back) / rated, -1.0, 1.0)
         actions[lane, A_EXPORT_CAP] = np.clip(cap / rated - 1.0, -1.0, 1.0)
@@ -41,9 +51,10 @@ def fleet_actions(
         limits = np.zeros(3)
         wanted = 0.0
         for car, power in zip(outlook.cars, plan.ev_kw, strict=True):
-            if car.here:
-                limits += charging_limits_kw(settings, car, step[lane], dt_h)
-                wanted += float(power[0])
+            if car.here and period < len(power):
+                energy = float(wants[lane, car.charger])
+                limits += charging_limits_kw(settings, car, energy, step[lane], dt_h)
+                wanted += float(power[period])
         actions[lane, A_EV_RATE] = charging_rate(limits, wanted)
     return actions
 
@@ -76,7 +87,7 @@ def device_actions(
             actions[lane, n_battery:first] = plan.used_kw[0] / sun - 1.0
         for car, kw in zip(outlook.cars, plan.ev_kw, strict=True):
             if car.here:
-                limits = charging_limits_kw(settings, car, step[lane], dt_h)
+                limits = charging_limits_kw(settings, car, car.energy_kwh, step[lane], dt_h)
                 actions[lane, first + n_pv + car.charger] = charging_rate(limits, float(kw[0]))
     return actions
 
@@ -92,10 +103,12 @@ def able_kw(domain: Any, soc_kwh: Float) -> tuple[Float, Float]:
     return np.minimum(rating, room), np.minimum(rating, stock)
 
 
-def charging_limits_kw(settings: Community, car: Car, step: int, dt_h: float) -> Float:
+def charging_limits_kw(
+    settings: Community, car: Car, energy_kwh: float, step: int, dt_h: float
+) -> Float:
     """Power of a car at the rates -1 (as late as possible), 0 (evenly) and 1 (fast), (3,) kW."""
     rating = float(settings.ev_kw[car.charger])
-    drawn, left = car.energy_kwh / (settings.ev_efficiency * dt_h), car.departure - step
+    drawn, left = energy_kwh / (settings.ev_efficiency * dt_h), car.departure - step
     full = min(rating, drawn)
     late = min(max(drawn - rating * (left - 1), 0.0), full)
     return np.array([late, min(full, drawn / left), full])

@@ -173,6 +173,7 @@ class ToySimulator:
 class ToyDomain:
     """The toy's controllers and its exact bound."""
 
+    name = "toy"
     action_mode = "device"
     controller_names = ("noop", "threshold", "planner")
     rule_names = ("noop", "threshold")
@@ -182,6 +183,9 @@ class ToyDomain:
 
     def make_controller(self, name: str) -> Any:
         return {"noop": Noop, "threshold": Threshold, "planner": Planner}[name]()
+
+    def make_teacher(self) -> Any:
+        return Planner()
 
     def upper_bound(self, simulator: ToySimulator) -> NDArray[np.float64]:
         """(N,) EUR: the best sum of rewards of each episode, exactly."""

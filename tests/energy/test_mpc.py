@@ -171,7 +171,7 @@ def test_a_planned_power_is_what_the_car_draws() -> None:
         energy = float(simulator.state("ev_energy_kwh")[lane, charger])
         left = int(simulator.state("ev_departure_step")[lane, charger])
         car = Car(charger, 0, np.ones(1), energy, 1.0, True, left)
-        limits = charging_limits_kw(settings, car, 0, 0.25)
+        limits = charging_limits_kw(settings, car, car.energy_kwh, 0, 0.25)
         wanted[lane, charger] = random.uniform(limits[0], limits[2])
         actions[lane, first + charger] = charging_rate(limits, wanted[lane, charger])
     before = simulator.state("ev_energy_kwh").copy()
