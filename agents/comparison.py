@@ -9,6 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
+from daogym.envs.core.score import ScenarioQuality, scenario_quality
+
 from . import report
 from .evaluation import EpisodeSet, MakeSimulator, Outcome, Referee
 from .export.onnx_policy import OnnxPolicy
@@ -35,6 +37,7 @@ class Comparison:
     results: list[Result]
     outcomes: dict[str, Outcome]
     notes: list[str]
+    domain: Any
 
     def title(self) -> str:
         """What was compared, in a line."""
@@ -51,6 +54,24 @@ class Comparison:
         report.print_table(console, report.table(self.results, self.title()))
         for note in self.notes:
             console.print(f"[yellow]note:[/yellow] {note}")
+
+    def quality(self, policy: str) -> ScenarioQuality | None:
+        """Whether the scenario can teach anything, judged by a policy's outcome.
+
+        None where the bound, the rule, the no-op or all trivial controllers were not played.
+        """
+        played = self.outcomes
+        trivial = [n for n in getattr(self.domain, "trivial_names", ()) if n in played]
+        noop = getattr(self.domain, "noop_name", "")
+        if not trivial or any(name not in played for name in (policy, self.rule, noop, BOUND)):
+            return None
+        return scenario_quality(
+            played[self.rule].money,
+            played[BOUND].money,
+            played[noop].money,
+            played[policy].money,
+            {name: played[name].money for name in trivial},
+        )
 
     def document(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -136,4 +157,5 @@ def compare(
             for name, policy in policies.items()
             if policy is not None and policy.contract.scenario_hash != referee.scenario_hash
         ],
+        domain=referee.domain,
     )

@@ -37,8 +37,10 @@ def finish(
             config.threads,
             lambda name: status.update(f"evaluating {name}"),
         )
+    quality = compared.quality(str(run.path))
     document = {
         **compared.document(),
+        "quality": None if quality is None else json.loads(quality.to_json()),
         "run": {
             "steps": callback.num_timesteps,
             "best_steps": state.best_steps,
@@ -57,6 +59,12 @@ def finish(
     text += f"\n```json\n{json.dumps(document['run'], indent=2)}\n```\n"
     (run.path / "report.md").write_text(text)
     compared.print(console)
+    if quality is not None:
+        console.print(
+            f"rule to bound: {quality.gap_share:.0%} of the no-op's money; "
+            f"{quality.trivial_controller} has {quality.trivial_share:.0%} of the policy's gain "
+            f"above the rule; worth learning: {'yes' if quality.is_publishable else 'no'}"
+        )
     if plot_episode([str(run.path), compared.rule], episodes, make, run.path / "episode.png"):
         picture = run.path / "episode.png"
         console.print(f"an episode beside {compared.rule}'s: {picture}", soft_wrap=True)

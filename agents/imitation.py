@@ -174,7 +174,7 @@ def imitate(model: PPO, shown: Demonstrations, config: TrainConfig) -> Imitated:
             done = (epoch * batches + number) / total
             optimizer.param_groups[0]["lr"] = config.learning_rate * (1.0 - done)
             batch = observations[rows]
-            mean = policy.get_distribution(batch).distribution.mean
+            mean = policy.get_distribution(batch).mode()
             on_action = mse_loss(mean, actions[rows])
             on_return = mse_loss(policy.predict_values(batch)[:, 0], returns[rows]) / scale
             optimizer.zero_grad()

@@ -35,6 +35,7 @@ _MAKERS: dict[str, Callable[[EnergyScenario], Controller]] = {
 # time, which is what makes imitating it cheap.
 TEACHER_HOLD = 4
 CONTROLLER_NAMES = tuple(_MAKERS)
+TRIVIAL_NAMES = (Constant.name, Schedule.name)
 RULE_NAMES = (NoOp.name, VoltVar.name, SelfConsumption.name, PriceThreshold.name)
 
 

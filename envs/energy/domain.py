@@ -143,6 +143,18 @@ class EnergyDomain:
 
         return RULE_NAMES
 
+    @property
+    def trivial_names(self) -> tuple[str, ...]:
+        """Controllers that know nothing of the day they act on."""
+        from .controllers import TRIVIAL_NAMES
+
+        return TRIVIAL_NAMES
+
+    @property
+    def noop_name(self) -> str:
+        """The controller that leaves every device alone."""
+        return self.rule_names[0]
+
     def make_controller(self, name: str) -> Controller:
         """A controller for this scenario; its `action_mode` need not be this domain's.
 
