@@ -47,7 +47,7 @@ class TrainConfig(StrictModel):
         0, description="of the weights, the exploration and the training worlds"
     )
     total_steps: PositiveInt = Field(
-        12_000_000, description="environment steps of the run, rounded up to whole rollouts"
+        6_000_000, description="environment steps of the run, rounded up to whole rollouts"
     )
     n_steps: PositiveInt = Field(16, description="steps of each environment in one rollout")
     batch_size: Annotated[int, Field(ge=2)] = Field(
