@@ -72,8 +72,11 @@ STREAM_INTEREST, STREAM_TURNOUT, STREAM_JUMP, STREAM_VOTE = 1001, 1002, 1003, 10
 STREAM_CIRCUMSTANCES = 1005
 
 PLACES_PER_STEP = 8
+LAST_STEP = 2**29 - 1
 ARRIVALS_PER_STEP = 4
 """Places 0 to 3 of a step are for arrivals, 4 to 7 for proposals of accounts."""
+
+DELEGATES_TIER = -1
 
 _TWO_MINUS_54 = 1.0 / 18014398509481984.0
 _SMALLEST_PARTICIPATION = 1e-9
@@ -81,7 +84,7 @@ _SMALLEST_PARTICIPATION = 1e-9
 
 @kernel_function
 def proposal_number(step: int, place: int) -> int:
-    """Number of a proposal: made at `step` (below 2**29), at this place (0 .. 7) of the step."""
+    """Number of a proposal: made at `step` (to `LAST_STEP`), at this place (0 .. 7) of the step."""
     return step * PLACES_PER_STEP + place
 
 
@@ -236,9 +239,10 @@ def circumstances(key: Any, step: int, parameter: int, ints: Int, floats: Float)
     length = ints[I_CIRCUMSTANCES_STEPS]
     knot = step // length
     later = (step - knot * length) / length
-    before = normal(key, STREAM_CIRCUMSTANCES, knot, parameter)
-    after = normal(key, STREAM_CIRCUMSTANCES, knot + 1, parameter)
-    shift: float = spread * ((1.0 - later) * before + later * after)
+    shift = 0.0
+    for place in range(2):
+        nearness = later if place == 1 else 1.0 - later
+        shift += spread * nearness * normal(key, STREAM_CIRCUMSTANCES, knot + place, parameter)
     return shift
 
 
@@ -340,35 +344,36 @@ def draw_ballots(
     clock[BALLOT_START, slot] = start
     shift = circumstances(key, start, parameter, ints, floats)
     ideals = ints[I_IDEALS] + max(parameter, 0) * ints[I_VOTERS]
-    weights = ints[I_WEIGHTS]
-    voters = 0
-    for k in range(ints[I_DELEGATES]):
-        if uniform(key, STREAM_TURNOUT, number, k) < floats[ints[I_PARTICIPATION] + k]:
-            _cast(key, number, k, ints[weights + k], period, floats[ideals + k], shift,
-                  parameter, old, new, appeal, floats, clock, events, slot)  # fmt: skip
-            voters += 1
     interest = normal(key, STREAM_INTEREST, number, 0)
-    jump = 0
-    for tier in range(ints[I_TIERS]):
-        spread = floats[ints[I_TIER_INTEREST] + tier]
-        chance = floats[ints[I_TIER_PARTICIPATION] + tier]
-        if spread > 0.0:
-            chance *= exp(spread * interest)
-        chance = min(chance, 1.0)
-        if chance < _SMALLEST_PARTICIPATION:
-            continue
-        per_log = 1.0 / log(1.0 - chance)
-        k = ints[ints[I_TIER_BEGINS] + tier]
-        end = ints[ints[I_TIER_BEGINS] + tier + 1]
+    jump, voters = 0, 0
+    for tier in range(DELEGATES_TIER, ints[I_TIERS]):
+        k, end, chance, per_log = 0, ints[I_DELEGATES], 1.0, 0.0
+        if tier != DELEGATES_TIER:
+            k = ints[ints[I_TIER_BEGINS] + tier]
+            end = ints[ints[I_TIER_BEGINS] + tier + 1]
+            spread = floats[ints[I_TIER_INTEREST] + tier]
+            chance = floats[ints[I_TIER_PARTICIPATION] + tier]
+            if spread > 0.0:
+                chance *= exp(spread * interest)
+            if chance < _SMALLEST_PARTICIPATION:
+                continue
+            per_log = 1.0 / log(1.0 - min(chance, 1.0))
         while True:
-            # whole part of log(u) / log(1 - p): how many stay away before the next who votes
-            absent = log(1.0 - uniform(key, STREAM_JUMP, number, jump)) * per_log
-            jump += 1
-            if absent >= end - k:
+            if tier == DELEGATES_TIER:
+                while k < end and not _delegate_votes(key, number, k, ints, floats):
+                    k += 1
+            else:
+                # whole part of log(u) / log(1 - p): how many stay away before the next who votes
+                absent = log(1.0 - uniform(key, STREAM_JUMP, number, jump)) * per_log
+                k = k + int(absent) if absent < end - k else end
+                jump += 1
+            if k >= end:
                 break
-            k += int(absent)
-            _cast(key, number, k, ints[weights + k], period, floats[ideals + k], shift,
-                  parameter, old, new, appeal, floats, clock, events, slot)  # fmt: skip
+            error, when = uniform_pair(key, STREAM_VOTE, number, k)
+            support = _support(floats[ideals + k], shift, parameter, old, new, appeal, error,
+                               floats)  # fmt: skip
+            offset = _offset(when, period, floats)
+            add_ballot(clock, events, slot, offset, support, k, ints[ints[I_WEIGHTS] + k])
             voters += 1
             k += 1
     if voters > 0:
@@ -377,12 +382,7 @@ def draw_ballots(
 
 
 @kernel_function
-def _cast(
-    key: Any, number: int, k: int, votes: int, period: int, ideal: float, shift: float,
-    parameter: int, old: float, new: float, appeal: float, floats: Float, clock: Int, events: Int,
-    slot: int,
-) -> None:  # fmt: skip
-    """Draw what voter k votes and when, and write it down."""
-    error, when = uniform_pair(key, STREAM_VOTE, number, k)
-    support = _support(ideal, shift, parameter, old, new, appeal, error, floats)
-    add_ballot(clock, events, slot, _offset(when, period, floats), support, k, votes)
+def _delegate_votes(key: Any, number: int, k: int, ints: Int, floats: Float) -> bool:
+    """Whether delegate k comes to vote."""
+    votes: bool = uniform(key, STREAM_TURNOUT, number, k) < floats[ints[I_PARTICIPATION] + k]
+    return votes

@@ -22,6 +22,7 @@ from .ballots import (
     BALLOT_COUNT,
     BALLOT_ROWS,
     FOR,
+    LAST_STEP,
     draw_ballots,
     event_support,
     event_voter,
@@ -30,6 +31,7 @@ from .ballots import (
 )
 from .capture_metrics import nakamoto
 from .electorate import Electorate
+from .electorate_layout import F_ARRIVAL_RATE
 
 REAL_QUANTILES: Mapping[str, tuple[float, float, float]] = MappingProxyType(
     {
@@ -45,7 +47,8 @@ REAL_QUANTILES: Mapping[str, tuple[float, float, float]] = MappingProxyType(
 REAL_SHARES = (0.40, 0.22, 0.135, 0.076, 0.058, 0.045, 0.03, 0.02, 0.01)
 """Mean share of the cast votes by rank of the voter within a proposal, same source."""
 
-_LONGEST_SEARCH_STEPS = 2**28
+_PATIENCE = 200.0
+"""How many times the expected steps until all proposals have arrived are waited for."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +58,21 @@ class Study:
     Attributes:
         cast: (proposals, voters) votes of each voter on each proposal, 0 where it did not vote.
         tally: (proposals, 3) votes Against, For, Abstain.
-        change: (proposals,) proposed change, as a share of the parameter's range.
-        step: (proposals,) when it was proposed.
+        number: (proposals,) the proposal's number, from which its draws come.
+        step: (proposals,) when it was proposed, and voted on from the next step.
+        parameter: (proposals,) which governed parameter it changes.
+        old, new: (proposals,) its value then and as proposed, shares of its range.
         withdrawn: how many more fell in the forum or found no draft.
         supply: base units.
     """
 
     cast: Int
     tally: Int
-    change: Float
+    number: Int
     step: Int
+    parameter: Int
+    old: Float
+    new: Float
     withdrawn: int
     supply: int
 
@@ -122,14 +130,14 @@ class Study:
 
 @kernel_entry()
 def _rehearse(
-    key: np.uint64, threshold: int, quorum: int, period: int, values: Float,
+    key: np.uint64, last_step: int, threshold: int, quorum: int, period: int, values: Float,
     largest_changes: Float, ints: Int, floats: Float, clock: Int, events: Int,
-    cast: Int, tally: Int, change: Float, steps: Int,
+    cast: Int, tally: Int, content: Int, moves: Float,
 ) -> tuple[int, int]:  # fmt: skip
     """Fill the rows of one study; returns (proposals voted on, proposals withdrawn)."""
     proposable = np.ones(len(values), dtype=np.int64)
     done, withdrawn, step = 0, 0, 0
-    while done < len(cast) and step < _LONGEST_SEARCH_STEPS:
+    while done < len(cast) and step < last_step:
         for place in range(arrivals(key, step, floats)):
             number = proposal_number(step, place)
             code, _, parameter, new = draw_proposal(
@@ -147,8 +155,8 @@ def _rehearse(
                 event = events[0, i]
                 cast[done, event_voter(event)] = event_votes(event)
                 tally[done, event_support(event)] += event_votes(event)
-            change[done] = new - old
-            steps[done] = step
+            content[done, 0], content[done, 1], content[done, 2] = number, step, parameter
+            moves[done, 0], moves[done, 1] = old, new
             enough = tally[done, FOR] + tally[done, 2] >= quorum
             if tally[done, FOR] > tally[done, 0] and enough:
                 values[parameter] = new
@@ -190,14 +198,20 @@ def rehearse(
     events = np.zeros((1, voters + 1), dtype=np.int64)
     cast = np.zeros((proposals, voters), dtype=np.int64)
     tally = np.zeros((proposals, 3), dtype=np.int64)
-    change, steps = np.zeros(proposals), np.zeros(proposals, dtype=np.int64)
+    content = np.zeros((proposals, 3), dtype=np.int64)
+    moves = np.zeros((proposals, 2))
+    rate = max(float(floats[F_ARRIVAL_RATE]), 1e-6)
+    last_step = min(int(_PATIENCE * proposals / rate), LAST_STEP)
     with compile_lock(_rehearse):
         done, withdrawn = _rehearse(
-            root_keys([seed])[0], threshold, quorum, period, values,
-            np.full(parameters, largest_change), ints, floats, clock, events, cast, tally, change,
-            steps,
+            root_keys([seed])[0], last_step, threshold, quorum, period, values,
+            np.full(parameters, largest_change), ints, floats, clock, events, cast, tally, content,
+            moves,
         )  # fmt: skip
     if done < proposals:
         raise ValueError(f"{proposals} proposals are wanted, {done} came about")
     supply = int(electorate.holdings.sum())
-    return Study(cast, tally, change, steps, withdrawn, supply)
+    return Study(
+        cast, tally, content[:, 0], content[:, 1], content[:, 2], moves[:, 0], moves[:, 1],
+        withdrawn, supply,
+    )  # fmt: skip
