@@ -77,9 +77,9 @@ def draw_proposal(
     open_parameters = 0
     for p in range(ints[I_PARAMETERS]):
         open_parameters += 1 if proposable[p] != 0 else 0
-    if candidates == 0:
-        return NOBODY_MAY_PROPOSE, -1, -1, 0.0
     activity = ints[I_ACTIVITY]
+    if candidates == 0 or floats[activity + candidates - 1] <= 0.0:
+        return NOBODY_MAY_PROPOSE, -1, -1, 0.0
     for attempt in range(ints[I_ATTEMPTS] if open_parameters > 0 else 0):
         who, which = uniform_pair(key, STREAM_DRAFT, number, attempt)
         aim = who * floats[activity + candidates - 1]

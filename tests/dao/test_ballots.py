@@ -387,6 +387,9 @@ def test_turnout_has_both_ends(factor: float) -> None:
     e = draw_electorate(ElectorateSettings(turnout=turnout), (0.5,))
     ballots = Ballots(len(e.weights))
     assert ballots.draw(e, 9) == (0 if factor == 0.0 else len(e.weights))
+    code, *_ = propose(KEY, 0, 0, 0, np.full(1, 0.9), np.full(1, 0.1), np.ones(1, dtype=np.int64),
+                       e.ints, e.floats)  # fmt: skip
+    assert code in ((NOBODY_MAY_PROPOSE,) if factor == 0.0 else (PROPOSED, NOTHING_AGREED))
 
 
 def test_members_vote_in_an_early_burst_and_a_late_rush() -> None:
@@ -408,6 +411,21 @@ def test_members_vote_in_an_early_burst_and_a_late_rush() -> None:
     first, last = (when < 0.1).mean(), (when > 0.9).mean()
     middle = ((when > 0.45) & (when < 0.55)).mean()
     assert first > 3.0 * middle and last > 3.0 * middle
+
+
+def test_quorum_is_sometimes_reached_late() -> None:
+    """With a quorum near the median turnout, some proposals reach it in the last tenth."""
+    ballots = Ballots(1000)
+    late, reached = 0, 0
+    for n in range(500):
+        ballots.draw(CALIBRATED, n)
+        rows = ballots.rows()
+        cast = np.cumsum([votes for _, _, _, votes in rows])
+        crossing = np.flatnonzero(cast >= 4 * 10**7)
+        if len(crossing):
+            reached += 1
+            late += rows[crossing[0]][0] > 0.9 * 96
+    assert 0.05 * reached < late < 0.6 * reached and reached > 250
 
 
 # --- proposals on their own -----------------------------------------------------------------------

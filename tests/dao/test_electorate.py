@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +38,7 @@ from daogym.envs.dao.electorate_study import REAL_QUANTILES, REAL_SHARES, rehear
 
 pytestmark = pytest.mark.kernel
 
+ROOT = Path(__file__).resolve().parents[2]
 CENTRES = (0.5, 0.2, 0.8)
 QUORUM_SHARE = 0.02
 SMALLEST_P = 1e-3
@@ -269,3 +273,38 @@ def test_too_rare_proposals_are_refused() -> None:
     with pytest.raises(ValueError, match="0 came about"):
         # nobody can ever agree on a change larger than the largest one
         rehearse(draw_electorate(changed(s, arrivals=never), (0.5,)), 0, 1, largest_change=0.001)
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+def test_the_page_shows_what_the_code_does() -> None:
+    path = ROOT / "tools" / "electorate_table.py"
+    spec = importlib.util.spec_from_file_location("electorate_table", path)
+    assert spec is not None and spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    text = (ROOT / "docs" / "electorate.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"<!-- table: (\w+) -->\n(.*?)<!-- end -->", text, re.DOTALL))
+    made = tool.tables()
+    assert set(shown) == set(made)
+    for name, table in made.items():
+        assert shown[name] == table, f"{name}: run python tools/electorate_table.py"
+
+
+def test_the_numbers_in_the_prose_are_the_defaults() -> None:
+    text = " ".join((ROOT / "docs" / "electorate.md").read_text(encoding="utf-8").split())
+    s = ElectorateSettings()
+    largest = draw_electorate(s, CENTRES).weights[0] / s.supply
+    for words in (
+        f"at random up to {s.silent_supply:.0%} of the supply".replace("%", " %"),
+        f"exp({s.turnout.interest:g} z)",
+        f"independent normals every {s.opinions.circumstances_steps} steps",
+        f"unless {s.arrivals.temperature_check:.0%} of the delegates'".replace("%", " %"),
+        f"early burst that ends at {s.timing.early_width:.0%} of".replace("%", " %"),
+        f"over the last {s.timing.late_width:.0%};".replace("%", " %"),
+        f"largest delegate votes with ({largest:.1%} of the supply)".replace("%", " %"),
+    ):
+        assert words in text, words
+    assert (s.timing.early_share, s.timing.late_share) == (0.5, 0.25)
+    assert s.arrivals.attempts == 8 and s.arrivals.per_step == 1 / 96
