@@ -53,19 +53,20 @@ contract DaoGovernor is
         _setProposalGuardian(guardian);
     }
 
-    /// State (99 where there is no proposal), snapshot, deadline, eta, against, for, abstain and the
-    /// accounts that voted as a bit mask, by proposal; then the six parameters.
+    /// State (99 where there is no proposal), snapshot, deadline, eta, against, for, abstain, the
+    /// accounts that voted as a bit mask, and the quorum (0 until the snapshot is past), by proposal;
+    /// then the six parameters.
     function observe(
         uint256[] calldata ids,
         address[] calldata accounts
     ) external view returns (uint256[] memory seen) {
         uint256 k;
-        seen = new uint256[](ids.length * 8 + 6);
+        seen = new uint256[](ids.length * 9 + 6);
         for (uint256 i = 0; i < ids.length; ++i) {
             uint256 id = ids[i];
             if (proposalSnapshot(id) == 0) {
                 seen[k] = 99;
-                k += 8;
+                k += 9;
                 continue;
             }
             seen[k++] = uint256(state(id));
@@ -77,6 +78,8 @@ contract DaoGovernor is
             for (uint256 j = 0; j < accounts.length; ++j) {
                 if (hasVoted(id, accounts[j])) seen[k] |= 1 << j;
             }
+            ++k;
+            if (proposalSnapshot(id) < clock()) seen[k] = quorum(proposalSnapshot(id));
             ++k;
         }
         seen[k++] = votingDelay();

@@ -1,7 +1,7 @@
-"""Contracts in an EVM inside this process: deploying, calling, what they refuse with, what they show.
+"""Contracts in an EVM inside this process: deploying, calling, what they refuse and what they show.
 
-`Chain` wraps pyrevm. Its traps: storage stays warm between calls, so its gas is understated (nothing
-here looks at gas); `EVM.commit` breaks the next call, so a chain is made anew instead of committed;
+`Chain` wraps pyrevm. Its traps: storage stays warm between calls, so its gas is understated (here
+nothing looks at gas); `EVM.commit` breaks the next call, so a chain is made anew, never committed;
 the data of a revert comes as text in a RuntimeError.
 """
 

@@ -17,15 +17,11 @@ from daogym.envs.dao import governor, results, votes
 from daogym.envs.dao.governor_layout import (
     EMPTY,
     G_GUARDIAN,
-    G_LAST_ID,
-    G_MIN_DELAY_S,
     GOVERNED,
     P_ABSTAIN,
     P_AGAINST,
-    P_CLOSED,
     P_ETA_S,
     P_FOR,
-    P_ID,
     P_KIND,
     P_SNAPSHOT,
     P_TARGET,
@@ -39,9 +35,11 @@ from daogym.envs.dao.governor_layout import (
 )
 from daogym.envs.dao.votes import V_BALANCE, V_DELEGATE, current_votes, past_votes, votes_width
 
-from .evm import DEPLOYER, Chain, encode, numbers, packed, word, words
+from .evm import DEPLOYER, Chain, numbers, packed, word, words
 
 Int = NDArray[np.int64]
+Payload = tuple[int, int, int]
+"""Kind, target and value, as in a proposal's row."""
 
 SLOTS = 8
 ACCOUNTS = 6
@@ -50,6 +48,8 @@ NO_ADDRESS = "0x" + "0" * 40
 
 CALL_SET, CALL_IF_OPEN = 0, 1
 NEVER_PROPOSED = -1
+SLOT_NUMBERS = 9
+GOVERNOR_NUMBERS = SLOT_NUMBERS * SLOTS + GOVERNED
 
 # Settings in the order of their columns: which contract holds them and how it changes them.
 SETTERS = (
@@ -89,7 +89,7 @@ def _observe(
         state = governor.state_of(settings, proposals, tokens, step, time_s, slot)
         if state == EMPTY:
             out[k] = 99
-            out[k + 1 : k + 8] = 0
+            out[k + 1 : k + SLOT_NUMBERS] = 0
         else:
             out[k] = state
             out[k + 1] = proposals[slot, P_SNAPSHOT]
@@ -99,7 +99,10 @@ def _observe(
             out[k + 5] = proposals[slot, P_FOR]
             out[k + 6] = proposals[slot, P_ABSTAIN]
             out[k + 7] = proposals[slot, P_VOTED]
-        k += 8
+            out[k + 8] = 0
+            if proposals[slot, P_SNAPSHOT] < step:
+                out[k + 8] = governor.needed_votes(settings, proposals, tokens, step, slot)
+        k += SLOT_NUMBERS
     for parameter in range(GOVERNED):
         out[k] = settings[parameter]
         k += 1
@@ -139,17 +142,24 @@ class KernelDao:
     def _pins(self) -> Int:
         return self.proposals[:, P_SNAPSHOT]
 
-    def observe(self, timepoints: Sequence[int]) -> Int:
-        """Everything that can be seen, with votes and supply at these past steps."""
+    def observe(self, timepoints: Sequence[int]) -> tuple[Int, Int]:
+        """What governor and token show, the token's with votes and supply at these past steps.
+
+        It looks at a copy: the kernel notes a quorum when it first needs it, and looking must not
+        be what makes it do so at the right time.
+        """
+        settings, proposals, tokens = self._arrays
         size = _observe(
-            *self._arrays, self.step, self.time_s, np.array(timepoints, np.int64), self._seen
-        )
-        return self._seen[:size].copy()
+            settings, proposals.copy(), tokens, self.step, self.time_s,
+            np.array(timepoints, np.int64), self._seen,
+        )  # fmt: skip
+        seen = self._seen[:size].copy()
+        return seen[:GOVERNOR_NUMBERS], seen[GOVERNOR_NUMBERS:]
 
     def states(self) -> list[int]:
         """State of each slot."""
-        now = self.step, self.time_s
-        return [governor.state_of(*self._arrays, *now, slot) for slot in range(SLOTS)]
+        shown = self.observe([])[0][:-GOVERNED:SLOT_NUMBERS].tolist()
+        return [EMPTY if state == 99 else state for state in shown]
 
     def mint(self, account: int, amount: int) -> int:
         return votes.mint(self.votes, account, amount, self.step, self._pins)
@@ -163,7 +173,7 @@ class KernelDao:
     def delegate(self, account: int, delegatee: int) -> int:
         return votes.delegate(self.votes, account, delegatee, self.step, self._pins)
 
-    def propose(self, account: int, identity: int, payload: tuple[int, int, int]) -> tuple[int, int]:
+    def propose(self, account: int, identity: int, payload: Payload) -> tuple[int, int]:
         now = self.step, self.time_s
         return governor.propose(*self._arrays, *now, account, identity, *payload)
 
@@ -225,13 +235,16 @@ class ContractDao:
     def set_clocks(self, step: int, time_s: int) -> None:
         self.chain.set_clocks(step, time_s)
 
-    def observe(self, timepoints: Sequence[int]) -> Int:
-        """The same vector as `KernelDao.observe`."""
-        shown = self.governor.must("observe(uint256[],address[])", words(self.ids), self._accounts)
-        held = self.token.must(
-            "observe(address[],uint256[])", self._accounts, words(list(timepoints))
-        )
-        return np.concatenate([numbers(shown)[2:], numbers(held)[2:]])
+    def observe_governor(self, slots: Sequence[int] = range(SLOTS)) -> Int:
+        """The first vector of `KernelDao.observe`; of the proposals in some slots only."""
+        ids = words([self.ids[slot] for slot in slots])
+        shown = self.governor.must("observe(uint256[],address[])", ids, self._accounts)
+        return numbers(shown)[2:]
+
+    def observe_token(self, timepoints: Sequence[int]) -> Int:
+        """The second vector of `KernelDao.observe`."""
+        times = words(list(timepoints))
+        return numbers(self.token.must("observe(address[],uint256[])", self._accounts, times))[2:]
 
     def target_value(self) -> int:
         return int.from_bytes(self.target.must("value()"), "big")
@@ -257,7 +270,7 @@ class ContractDao:
         to = ADDRESSES[delegatee] if delegatee >= 0 else NO_ADDRESS
         return self.token.call(ADDRESSES[account], "delegate(address)", to).error
 
-    def content(self, serial: int, payload: tuple[int, int, int]) -> Content:
+    def content(self, serial: int, payload: Payload) -> Content:
         """What proposal number `serial` is made of; its payload is that of the first call."""
         if serial not in self._contents:
             kind, target, value = payload
@@ -277,9 +290,7 @@ class ContractDao:
             )
         return self._contents[serial]
 
-    def propose(
-        self, account: int, serial: int, payload: tuple[int, int, int]
-    ) -> tuple[str | None, int]:
+    def propose(self, account: int, serial: int, payload: Payload) -> tuple[str | None, int]:
         """Error and the contract's id."""
         content = self.content(serial, payload)
         function = "propose(address[],uint256[],bytes[],string)"
