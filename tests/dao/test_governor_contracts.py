@@ -297,8 +297,8 @@ class History:
         kind = rng.random()
         if kind < 0.02:
             return PAYLOAD_FAILS, 0, rng.randint(0, 9)
-        if kind < 0.3:
-            target = CALL_IF_OPEN if rng.random() < 0.7 else CALL_SET
+        if kind < 0.35:
+            target = CALL_IF_OPEN if rng.random() < 0.8 else CALL_SET
             return PAYLOAD_CALL, target, rng.randint(0, 10**6)
         period = int(self.kernel.settings[G_VOTING_PERIOD])
         value = {
@@ -358,7 +358,7 @@ class History:
         self.burn(account, amount)
 
     def _any_gate(self, slots: dict[int, list[int]]) -> None:
-        self._set_gate(self.rng.random() < 0.5)
+        self._set_gate(self.rng.random() < 0.4)
 
     def _set_gate(self, is_open: bool) -> None:
         self.kernel.gate_open = is_open
