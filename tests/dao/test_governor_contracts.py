@@ -53,11 +53,12 @@ from daogym.envs.dao.governor_layout import (
     SUCCEEDED,
 )
 from daogym.envs.dao.governor_rules import openzeppelin_rules
-from daogym.envs.dao.votes import MAX_VOTES, current_votes
+from daogym.envs.dao.votes import MAX_VOTES, NOT_PAST, current_votes, past_supply, past_votes
 
 from .evm import reason_to_skip
 from .twins import (
     ACCOUNTS,
+    ADDRESSES,
     CALL_IF_OPEN,
     CALL_SET,
     ERRORS,
@@ -390,3 +391,19 @@ def test_random_histories_agree_with_the_contracts(
     counted = {name: count for name, count in counts.items() if not name.startswith("(")}
     assert min(counted.values()) >= 100, counted
     assert set(EXPECTED) <= set(counted)
+
+
+def test_the_present_is_not_the_past() -> None:
+    rules = openzeppelin_rules(
+        voting_delay=0, voting_period=1, proposal_threshold=0, quorum_numerator=0, min_delay_s=0
+    )
+    kernel, contract = KernelDao(rules, 100, 1000), ContractDao(rules, 100, 1000)
+    for timepoint in (100, 101):
+        asked = contract.token.call(ADDRESSES[0], "getPastTotalSupply(uint256)", timepoint)
+        assert asked.error == "ERC5805FutureLookup"
+        assert past_supply(kernel.votes, timepoint, 100) == NOT_PAST
+        asked = contract.token.call(
+            ADDRESSES[0], "getPastVotes(address,uint256)", ADDRESSES[1], timepoint
+        )
+        assert asked.error == "ERC5805FutureLookup"
+        assert past_votes(kernel.votes, 1, timepoint, 100) == NOT_PAST
