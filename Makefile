@@ -9,14 +9,16 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 BENCH_INSTALLED := .venv/.installed-bench
 PRICES := .venv/ev2gym
+ARTEFACT := contracts/build/contracts.json
+SOLIDITY_INSTALLED := contracts/node_modules/.package-lock.json
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SCRIPTS := $(wildcard *.py benchmarks/*.py tools/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test lint format typing bench data clean
+.PHONY: help install train test lint format typing bench data contracts clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED)  ## make .venv with every pinned dependency and daogym itself
 
@@ -64,6 +66,15 @@ data: $(INSTALLED)  ## rebuild the committed data files from their sources
 	test -d $(PRICES) || $(PIP_INSTALL) --no-deps --target $(PRICES) ev2gym==2.0.0
 	PYTHONPATH=$(PRICES) $(BIN)/python tools/build_energy_data.py
 
+contracts: $(ARTEFACT)  ## compile the Solidity contracts of the differential tests (needs node and npm)
+
+$(ARTEFACT): $(SOLIDITY_INSTALLED) contracts/compile.js $(wildcard contracts/src/*.sol)
+	cd contracts && node compile.js
+
+$(SOLIDITY_INSTALLED): contracts/package.json contracts/package-lock.json
+	cd contracts && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
 clean:  ## remove caches and build output (.venv and runs/ stay)
-	rm -rf .typing build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .typing build dist contracts/build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
