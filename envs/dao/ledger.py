@@ -11,9 +11,9 @@ integers exact, floats by their shortest exact ``repr``.
 
 The first entry, ``genesis``, names the format, scenario hash, seed and charter; the last, ``end``,
 counts the entries before it and repeats the hash of the last one, so that a cut file shows. Who
-rewrites a file from some line to its end makes another valid ledger: only a head hash kept elsewhere
-shows that, so `verify` returns it and takes an expected one. Of several lines that were rewritten to
-fit each other, the last is named.
+rewrites a file from some line to its end makes another valid ledger: only a head hash kept
+elsewhere shows that, so `verify` returns it and takes an expected one. Of several lines that were
+rewritten to fit each other, the last is named.
 
 ``python -m daogym.envs.dao.ledger FILE...`` prints OK or the first bad line of each file.
 """
@@ -144,8 +144,7 @@ class LedgerWriter:
         self._previous = _NO_LINE
         genesis = {"format": FORMAT, "scenario": scenario, "seed": seed, "charter": charter}
         line = self._line(GENESIS, genesis)
-        mode = "wb" if overwrite else "xb"
-        self._file: BinaryIO | None = Path(path).open(mode)  # noqa: SIM115 (open until `close`)
+        self._file: BinaryIO | None = Path(path).open("wb" if overwrite else "xb")  # noqa: SIM115
         self._append(line)
 
     @property
@@ -303,7 +302,8 @@ def _check_place(path: str | Path, number: int, entry: dict[str, Any], previous:
 def _next_disagrees(file: BinaryIO, line: bytes) -> bool:
     """Whether there is a next line and it does not name this one: then this one was replaced."""
     following = file.readline(MOST_BYTES + 1)
-    return bool(following) and f'"previous":"{_sha256(line)}"}}'.encode() not in following
+    named = f'"previous":"{_sha256(line)}"}}\n'.encode()
+    return bool(following) and not following.endswith(named)
 
 
 def _misplaced(path: str | Path, number: int, index: int) -> str:
