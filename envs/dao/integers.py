@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.random import as_int64
 
 LARGEST = 9223372036854775807
 """Largest int64: the most cents or shares that can be counted."""
@@ -61,4 +62,4 @@ def multiply_divide(a: int, b: int, c: int) -> tuple[int, int]:
             quotient |= _ONE
     if quotient > _LARGEST:
         return -1, 0
-    return int(quotient), int(rest)
+    return as_int64(quotient), as_int64(rest)
