@@ -19,6 +19,8 @@ from daogym.envs.dao.oracle import (
     ORACLE_VALUE,
     ORACLE_WIDTH,
     begin_oracle,
+    bell_noise,
+    certainly_quiet,
     gather_reports,
     oracle_age,
     oracle_round,
@@ -132,6 +134,49 @@ def test_more_liars_than_half_have_their_way() -> None:
         )  # fmt: skip
         assert code == DONE
         assert (record[ORACLE_VALUE] == 1e6) == stolen
+
+
+@hypothesis.given(st.integers(0, 2**64 - 1))
+@hypothesis.example(0)
+@hypothesis.example(2**64 - 1)
+def test_noise_is_a_sum_of_four_uniforms(bits: int) -> None:
+    quarters = [bits >> shift & 0xFFFF for shift in (0, 16, 32, 48)]
+    mean, variance = 4 * 65535 / 2, 4 * (65536**2 - 1) / 12
+    expected = (sum(quarters) - mean) / math.sqrt(variance)
+    assert bell_noise(np.uint64(bits)) == pytest.approx(expected, rel=1e-14)
+    assert abs(expected) < 3.47
+
+
+@hypothesis.given(
+    st.integers(1, 31), st.integers(0, 10), st.integers(0, 31), st.floats(0.0, 0.05),
+    st.sampled_from([0.0, 0.0, 0.3]), st.floats(0.0, 0.3), st.integers(0, 20),
+    st.floats(-3.0, 3.0), st.floats(0.7, 1.3), st.floats(-0.5, 2.0) | st.just(math.nan),
+    st.floats(0.5, 1.5), st.integers(0, 2**20),
+)  # fmt: skip
+@hypothesis.settings(max_examples=400)
+def test_what_is_not_drawn_would_have_been_quiet(
+    reporters: int, tolerated: int, faulty: int, noise: float, misses: float, deviation: float,
+    heartbeat: int, old: float, moved: float, lie: float, ceiling: float, step: int,
+) -> None:  # fmt: skip
+    rules = settings(
+        reporters, tolerated, min(faulty, reporters), noise, misses, high=abs(old) * ceiling,
+        deviation=deviation, heartbeat=float(heartbeat),
+    )  # fmt: skip
+    scratch = np.zeros(MOST_REPORTERS)
+    short, long = np.array([old, step - 10.0]), np.array([old, step - 10.0])
+    arguments = (scratch, KEY, NOISE_STREAM, MISS_STREAM, step, 0, old * moved, lie)
+    code = oracle_round(short, rules, *arguments)
+    count = gather_reports(rules, *arguments)
+    assert publish(long, rules, scratch, count, float(step)) == code
+    assert short.tolist() == long.tolist()
+
+
+def test_a_still_truth_is_not_drawn() -> None:
+    record = np.array([100.0, 0.0])
+    rules = settings(7, 2, 2, noise=1e-3, deviation=0.005, heartbeat=96.0)
+    assert certainly_quiet(record, rules, 95.0, 100.15)
+    assert not certainly_quiet(record, rules, 95.0, 100.16)
+    assert not certainly_quiet(record, rules, 96.0, 100.0)
 
 
 # --- publishing -----------------------------------------------------------------------------------
