@@ -170,7 +170,7 @@ def certainly_quiet(record: Float, settings: Float, now: float, truth: float) ->
     low, high = min(one_end, other_end), max(one_end, other_end)
     still = settings[ORACLE_DEVIATION] * abs(old)
     inside = settings[ORACLE_LOW] <= low and high <= settings[ORACLE_HIGH]
-    return bool(inside and old != 0.0 and abs(low - old) < still and abs(high - old) < still)
+    return bool(inside and abs(low - old) < still and abs(high - old) < still)
 
 
 @kernel_function

@@ -221,7 +221,10 @@ def test_a_value_that_is_no_number_is_not_queued() -> None:
 
 @hypothesis.given(
     st.integers(1, 10**6), st.integers(0, 10_000), st.integers(0, 10),
-    st.lists(st.tuples(st.integers(0, 5), st.integers(-1, 10**5)), max_size=30),
+    st.lists(
+        st.tuples(st.integers(0, 5), st.just(0) | st.integers(-1, 3) | st.integers(-1, 10**5)),
+        max_size=30,
+    ),
 )  # fmt: skip
 def test_a_motion_passes_unless_enough_object(
     supply: int, threshold_bps: int, duration: int, events: list[tuple[int, int]]

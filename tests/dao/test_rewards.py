@@ -105,6 +105,13 @@ def test_the_order_is_descending_and_stable(keys: list[int]) -> None:
     assert order.tolist() == sorted(range(len(keys)), key=lambda i: -keys[i])
 
 
+def test_gini_of_one_hand_and_of_equals() -> None:
+    for n in (1, 2, 10):
+        order = np.empty(n, dtype=np.int64)
+        assert gini(np.eye(1, n, n // 2, dtype=np.int64)[0], order) == (n - 1) / n
+        assert gini(np.full(n, 7, dtype=np.int64), order) == 0.0
+
+
 @hypothesis.given(st.lists(st.integers(0, 10**12), min_size=1, max_size=40))
 def test_gini_is_half_the_relative_mean_difference(amounts: list[int]) -> None:
     n, total = len(amounts), sum(amounts)

@@ -22,6 +22,7 @@ from daogym.envs.dao.rules import (
     JAILED,
     NOT_OPEN,
     OVERDRAFT,
+    OVERFLOW,
     REVERT,
     TOO_EARLY,
 )
@@ -118,6 +119,30 @@ def test_a_share_of_more_than_all_is_refused() -> None:
     for share in (-1, 10**6 + 1):
         assert slash(accounts, BONDED, COMMUNITY, share) == (0, INVALID)
     assert slash(accounts, BONDED, 3, 500_000) == (0, INVALID)
+    assert accounts.tolist() == [0, 100, 0]
+
+
+@pytest.mark.parametrize("outside", [-1, 3, LARGEST])
+def test_accounts_that_do_not_exist_are_refused(outside: int) -> None:
+    accounts, record = books(5, 100, 7), np.zeros(UNBOND_WIDTH, dtype=np.int64)
+    assert slash(accounts, outside, COMMUNITY, 500_000) == (0, INVALID)
+    assert ask_back(record, accounts, outside, 0, 1, 0) == INVALID
+    assert ask_back(record, accounts, BONDED, 0, 1, -1) == INVALID
+    assert ask_back(record, accounts, BONDED, 0, 1, 0) == DONE
+    assert ask_back(record, accounts, BONDED, 0, LARGEST, 0) == OVERFLOW
+    assert unbond(record, accounts, outside, OWNER, 0) == (0, INVALID)
+    assert unbond(record, accounts, BONDED, outside, 0) == (0, INVALID)
+    assert accounts.tolist() == [5, 100, 7]
+    assert unbond(record, accounts, BONDED, OWNER, 0) == (1, DONE)
+
+
+def test_all_of_a_stake_may_be_asked_back_but_no_more() -> None:
+    accounts, record = books(70, 30, 0), np.zeros(UNBOND_WIDTH, dtype=np.int64)
+    first_account = 0  # as good as any for a stake
+    assert ask_back(record, accounts, first_account, 0, 0, 0) == INVALID
+    assert ask_back(record, accounts, first_account, 0, 71, 0) == OVERDRAFT
+    assert ask_back(record, accounts, first_account, 0, 70, 0) == DONE
+    assert unbond(record, accounts, first_account, 1, 0) == (70, DONE)
     assert accounts.tolist() == [0, 100, 0]
 
 

@@ -53,7 +53,9 @@ ACCOUNTS, PURPOSES = 5, 3
 account = st.integers(-1, ACCOUNTS)
 valid_account = st.integers(0, ACCOUNTS - 1)
 cents = st.one_of(
-    st.integers(-3, 1000), st.sampled_from([LARGEST, LARGEST - 1, LARGEST // 2, -LARGEST - 1])
+    st.integers(-1, 2),
+    st.integers(-3, 1000),
+    st.sampled_from([LARGEST, LARGEST - 1, LARGEST // 2, -LARGEST - 1]),
 )
 
 
@@ -139,6 +141,23 @@ def test_money_is_conserved_over_any_sequence(
         assert totals[0].tolist() == [sum(minted.values()), sum(burned.values())]
         assert totals[1:].tolist() == [[minted[p], burned[p]] for p in range(1, PURPOSES)]
         assert books_balance(accounts, totals)
+
+
+@pytest.mark.parametrize("outside", [-1, 3, LARGEST, -LARGEST - 1])
+def test_accounts_that_do_not_exist_are_refused(outside: int) -> None:
+    accounts, totals = books(10, 20, 30)
+    before = (accounts.copy(), totals.copy())
+    assert transfer(accounts, outside, 0, 1) == transfer(accounts, 0, outside, 1) == INVALID
+    assert mint(accounts, totals, 1, outside, 1) == burn(accounts, totals, 1, outside, 1) == INVALID
+    assert mint(accounts, totals, outside, 0, 1) == burn(accounts, totals, outside, 0, 1) == INVALID
+    assert mint(accounts, totals, 0, 0, 1) == burn(accounts, totals, 0, 0, 1) == INVALID
+    one = np.ones(2, dtype=np.int64)
+    assert pay_each(accounts, outside, np.array([0, 1]), one) == INVALID
+    assert pay_each(accounts, 0, np.array([1, outside]), one) == INVALID
+    np.testing.assert_array_equal(accounts, before[0])
+    np.testing.assert_array_equal(totals, before[1])
+    assert transfer(accounts, 2, 0, 30) == transfer(accounts, 0, 2, 40) == DONE
+    assert mint(accounts, totals, 2, 2, 1) == burn(accounts, totals, 2, 2, 1) == DONE
 
 
 def test_books_that_do_not_balance_are_seen() -> None:
@@ -329,6 +348,11 @@ def test_ownership_refuses_accounts_that_do_not_exist() -> None:
     assert rage_quit(accounts, 2, 1, shares, totals, 1, 0, 1) == (0, INVALID)
     assert rage_quit(accounts, 0, -1, shares, totals, 1, 0, 1) == (0, INVALID)
     assert rage_quit(accounts, 0, 1, shares, totals, PURPOSES, 0, 1) == (0, INVALID)
+    assert rage_quit(accounts, 0, 2, shares, totals, 1, 0, 1) == (0, INVALID)
+    assert rage_quit(accounts, 1, 0, shares, totals, 1, 0, 0) == (0, INVALID)
     scratch = [np.zeros(3, dtype=np.int64) for _ in range(3)]
     assert issue_shares(shares, totals, 1, np.ones(3, dtype=np.int64), 9, *scratch) == INVALID
     assert shares.tolist() == [5, 5] and accounts.tolist() == [100, 0]
+    assert rage_quit(accounts, 0, 1, shares, totals, 1, 0, 3) == (30, DONE)
+    assert rage_quit(accounts, 1, 0, shares, totals, 1, 1, 5) == (21, DONE)
+    assert shares.tolist() == [2, 0] and accounts.tolist() == [91, 9]
