@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import re
+from pathlib import Path
 
 import hypothesis
 import numpy as np
@@ -138,6 +141,21 @@ def test_an_old_oracle_value_means_the_safe_default(
 def test_a_request_that_is_no_number_gets_the_safe_default() -> None:
     for effect in (REVERT, CLIP, COST):
         assert fresh_or_default(math.nan, 7.0, 0.0, 0.0, 9.0, effect) == (7.0, INVALID)
+
+
+def test_every_function_that_the_page_names_is_there() -> None:
+    root = Path(__file__).resolve().parents[2]
+    modules = [
+        importlib.import_module(f"daogym.envs.dao.{path.stem}")
+        for path in sorted((root / "envs" / "dao").glob("*.py"))
+        if path.stem != "__init__"
+    ]
+    page = (root / "docs" / "rules.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[-2] for line in page.splitlines() if line.startswith("|")]
+    named = {name for cell in rows for name in re.findall(r"`(\w+)`", cell)}
+    assert len(named) > 40
+    missing = {name for name in named if not any(hasattr(module, name) for module in modules)}
+    assert not missing
 
 
 # --- whole numbers --------------------------------------------------------------------------------
