@@ -9,7 +9,8 @@ All rules keep one convention, so that a charter may choose what a broken rule d
    the excess over `permitted` to be reported. A request that is none (negative, not a number) is
    `INVALID` and refused under every effect.
 3. **booking**: the rule's state takes note of what was allowed. A request of which nothing was
-   allowed leaves the state as it was, as a reverted transaction does.
+   allowed leaves the state as it was, as a reverted transaction does (a tripped breaker's pause and
+   a missed duty are the exceptions).
 
 ``rule(record, ..., request, effect) -> (allowed, code)`` does the three together; `count_hit` books
 reverts, clips, costs and gas. Records are contiguous int64 (money, counts, steps) or float64
