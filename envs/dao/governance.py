@@ -1,0 +1,222 @@
+"""A lane's governance, step by step: members propose, vote and change governed parameters.
+
+Called from compiled code. The governor is governor.py's, the members are those of ballots.py and
+arrivals.py. All of it is a function of the episode's key and of the charter's own state, so under
+a voted charter the path of the rules is fixed by the seed.
+
+Step and time are one clock: a step counts as a "second" of the timelock. Arrays of a lane (shapes
+in `governance_layout.state_sizes`): ``settings``, ``proposals`` and ``votes`` of the governor,
+``clock`` and ``events`` of the ballots, ``values`` (parameters,) in force in their own units, and
+``agenda``: the next step at which a proposal moves on, the number of changes so far, and the step
+of each parameter's last change.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.layout import Float, Int
+
+from .arrivals import PROPOSED, arrivals, draw_proposal
+from .ballots import (
+    ballots_due,
+    clear_ballots,
+    draw_ballots,
+    pop_ballots,
+    proposal_number,
+)
+from .electorate_layout import I_WEIGHTS
+from .governance_layout import (
+    A_CHANGES,
+    A_HEADER,
+    A_NEXT_STEP,
+    C_HEADER,
+    C_PARAMETERS,
+    VALUE_SCALE,
+)
+from .governor import (
+    begin_governor,
+    count_weight,
+    deadline_of,
+    execute,
+    propose_with,
+    queue,
+    state_of,
+)
+from .governor_layout import (
+    ACTIVE,
+    G_PROPOSAL_THRESHOLD,
+    P_DURATION,
+    P_ETA_S,
+    P_ID,
+    P_SNAPSHOT,
+    P_TARGET,
+    P_VALUE,
+    PAYLOAD_CALL,
+    PENDING,
+    QUEUED,
+    SUCCEEDED,
+)
+from .results import DONE
+from .votes import begin_votes
+
+_NEVER = 2**62
+
+
+@kernel_function
+def begin_governance(
+    charter_ints: Int, rules: Int, settings: Int, proposals: Int, votes: Int, clock: Int,
+    agenda: Int,
+) -> None:  # fmt: skip
+    """No proposals; every parameter may be changed at once. The caller sets the values."""
+    begin_governor(settings, proposals, rules, 0)
+    begin_votes(votes)
+    for slot in range(proposals.shape[0]):
+        clear_ballots(clock, slot)
+    agenda[A_NEXT_STEP] = _NEVER
+    agenda[A_CHANGES] = 0
+    for p in range(charter_ints[C_PARAMETERS]):
+        agenda[A_HEADER + p] = -_NEVER
+
+
+@kernel_function
+def live_slot(
+    settings: Int, proposals: Int, votes: Int, step: int, parameter: int
+) -> int:  # fmt: skip
+    """Slot of the proposal on a parameter that is pending, in the vote or queued, else -1."""
+    for slot in range(proposals.shape[0]):
+        if proposals[slot, P_ID] != 0 and proposals[slot, P_TARGET] == parameter:
+            state = state_of(settings, proposals, votes, step, step, slot)
+            if state in (PENDING, ACTIVE, SUCCEEDED, QUEUED):
+                return slot
+    return -1
+
+
+@kernel_function
+def proposed_value(charter_ints: Int, charter_floats: Float, proposals: Int, slot: int) -> float:
+    """The value that the proposal in a slot would set, in the parameter's own unit."""
+    n = charter_ints[C_PARAMETERS]
+    target = proposals[slot, P_TARGET]
+    low, high = charter_floats[target], charter_floats[n + target]
+    return low + proposals[slot, P_VALUE] / VALUE_SCALE * (high - low)
+
+
+@kernel_function
+def advance_governance(
+    key: Any, step: int, charter_ints: Int, charter_floats: Float, electorate_ints: Int,
+    electorate_floats: Float, settings: Int, proposals: Int, votes: Int, clock: Int, events: Int,
+    agenda: Int, values: Float,
+) -> int:  # fmt: skip
+    """Step `step` (0, 1, ...): ballots due are counted, proposals move on, members propose.
+
+    Returns:
+        How many parameters changed; they are in force from the next step on.
+    """
+    if ballots_due(clock, step):
+        _count_ballots(step, settings, proposals, votes, clock, events)
+    changed = 0
+    if step >= agenda[A_NEXT_STEP]:
+        changed = _move_on(
+            key, step, charter_ints, charter_floats, electorate_ints, electorate_floats, settings,
+            proposals, votes, clock, events, agenda, values,
+        )  # fmt: skip
+    count = arrivals(key, step, electorate_floats)
+    for place in range(count):
+        _propose(
+            key, step, place, charter_ints, charter_floats, electorate_ints, electorate_floats,
+            settings, proposals, votes, agenda, values,
+        )  # fmt: skip
+    return changed
+
+
+@kernel_function
+def _count_ballots(
+    step: int, settings: Int, proposals: Int, votes: Int, clock: Int, events: Int
+) -> None:
+    due = np.zeros(3, dtype=np.int64)
+    for slot in range(proposals.shape[0]):
+        due[:] = 0
+        if pop_ballots(clock, events, slot, step, due) > 0:
+            for support in range(3):
+                if due[support] > 0:
+                    count_weight(settings, proposals, votes, step, slot, support, due[support])
+
+
+@kernel_function
+def _move_on(
+    key: Any, step: int, charter_ints: Int, charter_floats: Float, electorate_ints: Int,
+    electorate_floats: Float, settings: Int, proposals: Int, votes: Int, clock: Int, events: Int,
+    agenda: Int, values: Float,
+) -> int:  # fmt: skip
+    """Snapshots, queueing and execution that are due, and the step of the next one."""
+    n = charter_ints[C_PARAMETERS]
+    changed = 0
+    following = _NEVER
+    for slot in range(proposals.shape[0]):
+        state = state_of(settings, proposals, votes, step, step, slot)
+        if state == PENDING and proposals[slot, P_SNAPSHOT] == step:
+            target = proposals[slot, P_TARGET]
+            low, high = charter_floats[target], charter_floats[n + target]
+            draw_ballots(
+                key, proposals[slot, P_ID] - 1, step, proposals[slot, P_DURATION], target,
+                (values[target] - low) / (high - low), proposals[slot, P_VALUE] / VALUE_SCALE,
+                0.0, electorate_ints, electorate_floats, clock, events, slot,
+            )  # fmt: skip
+        if state == SUCCEEDED:
+            queue(settings, proposals, votes, step, step, slot)
+            state = QUEUED
+        if state == QUEUED and step >= proposals[slot, P_ETA_S]:
+            if execute(settings, proposals, votes, step, step, slot, True) == DONE:
+                target = proposals[slot, P_TARGET]
+                values[target] = proposed_value(charter_ints, charter_floats, proposals, slot)
+                agenda[A_HEADER + target] = step
+                agenda[A_CHANGES] += 1
+                changed += 1
+        elif state == QUEUED:
+            following = min(following, proposals[slot, P_ETA_S])
+        elif state == PENDING:
+            when = proposals[slot, P_SNAPSHOT]
+            following = min(following, when if when > step else step + 1)
+        elif state == ACTIVE:
+            following = min(following, deadline_of(proposals, slot) + 1)
+    agenda[A_NEXT_STEP] = following
+    return changed
+
+
+@kernel_function
+def _propose(
+    key: Any, step: int, place: int, charter_ints: Int, charter_floats: Float,
+    electorate_ints: Int, electorate_floats: Float, settings: Int, proposals: Int, votes: Int,
+    agenda: Int, values: Float,
+) -> None:  # fmt: skip
+    """One member's proposal on a parameter that has no live proposal and has rested long enough."""
+    n = charter_ints[C_PARAMETERS]
+    shares, reach = np.empty(n), np.empty(n)
+    proposable = np.zeros(n, dtype=np.int64)
+    for p in range(n):
+        low, high = charter_floats[p], charter_floats[n + p]
+        shares[p] = (values[p] - low) / (high - low)
+        reach[p] = charter_floats[2 * n + p] / (high - low)
+        interval = charter_ints[C_HEADER + p]
+        rested = step - agenda[A_HEADER + p] >= interval
+        if interval > 0 and rested and live_slot(settings, proposals, votes, step, p) < 0:
+            proposable[p] = 1
+    number = proposal_number(step, place)
+    code, voter, parameter, new = draw_proposal(
+        key, number, step, settings[G_PROPOSAL_THRESHOLD], shares, reach, proposable,
+        electorate_ints, electorate_floats,
+    )  # fmt: skip
+    if code != PROPOSED:
+        return
+    value = round(min(max(new, 0.0), 1.0) * VALUE_SCALE)
+    weight = electorate_ints[electorate_ints[I_WEIGHTS] + voter]
+    proposer = votes.shape[0] - 1 + voter
+    code, slot = propose_with(
+        settings, proposals, votes, step, step, weight, proposer, number + 1, PAYLOAD_CALL,
+        parameter, value,
+    )  # fmt: skip
+    if code == DONE:
+        agenda[A_NEXT_STEP] = min(agenda[A_NEXT_STEP], proposals[slot, P_SNAPSHOT])
