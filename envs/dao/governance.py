@@ -7,8 +7,8 @@ a voted charter the path of the rules is fixed by the seed.
 Step and time are one clock: a step counts as a "second" of the timelock. Arrays of a lane (shapes
 in `governance_layout.state_sizes`): ``settings``, ``proposals`` and ``votes`` of the governor,
 ``clock`` and ``events`` of the ballots, ``values`` (parameters,) in force in their own units, and
-``agenda``: the next step at which a proposal moves on, the number of changes so far, and the step
-of each parameter's last change.
+``agenda``: the governor's own clock (steps done), the next step at which a proposal moves on, the
+number of changes so far, and the step of each parameter's last change.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from .governance_layout import (
     A_CHANGES,
     A_HEADER,
     A_NEXT_STEP,
+    A_STEP,
+    C_EARLIER_STEPS,
     C_HEADER,
     C_PARAMETERS,
     VALUE_SCALE,
@@ -76,10 +78,26 @@ def begin_governance(
     begin_votes(votes)
     for slot in range(proposals.shape[0]):
         clear_ballots(clock, slot)
+    agenda[A_STEP] = 0
     agenda[A_NEXT_STEP] = _NEVER
     agenda[A_CHANGES] = 0
     for p in range(charter_ints[C_PARAMETERS]):
         agenda[A_HEADER + p] = -_NEVER
+
+
+@kernel_function
+def begin_amid_proposals(
+    key: Any, charter_ints: Int, charter_floats: Float, electorate_ints: Int,
+    electorate_floats: Float, rules: Int, settings: Int, proposals: Int, votes: Int, clock: Int,
+    events: Int, agenda: Int, values: Float,
+) -> None:  # fmt: skip
+    """`begin_governance`, then as many steps as two cycles take: episodes begin amid proposals."""
+    begin_governance(charter_ints, rules, settings, proposals, votes, clock, agenda)
+    for _ in range(charter_ints[C_EARLIER_STEPS]):
+        advance_governance(
+            key, charter_ints, charter_floats, electorate_ints, electorate_floats, settings,
+            proposals, votes, clock, events, agenda, values,
+        )  # fmt: skip
 
 
 @kernel_function
@@ -101,20 +119,23 @@ def proposed_value(charter_ints: Int, charter_floats: Float, proposals: Int, slo
     n = charter_ints[C_PARAMETERS]
     target = proposals[slot, P_TARGET]
     low, high = charter_floats[target], charter_floats[n + target]
-    return low + proposals[slot, P_VALUE] / VALUE_SCALE * (high - low)
+    value: float = low + proposals[slot, P_VALUE] / VALUE_SCALE * (high - low)
+    return value
 
 
 @kernel_function
 def advance_governance(
-    key: Any, step: int, charter_ints: Int, charter_floats: Float, electorate_ints: Int,
+    key: Any, charter_ints: Int, charter_floats: Float, electorate_ints: Int,
     electorate_floats: Float, settings: Int, proposals: Int, votes: Int, clock: Int, events: Int,
     agenda: Int, values: Float,
 ) -> int:  # fmt: skip
-    """Step `step` (0, 1, ...): ballots due are counted, proposals move on, members propose.
+    """One step of the governor's clock: ballots are counted, proposals move on, members propose.
 
     Returns:
         How many parameters changed; they are in force from the next step on.
     """
+    step = agenda[A_STEP]
+    agenda[A_STEP] = step + 1
     if ballots_due(clock, step):
         _count_ballots(step, settings, proposals, votes, clock, events)
     changed = 0

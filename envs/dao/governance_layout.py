@@ -30,8 +30,8 @@ C_HEADER = 2
 
 # What a lane keeps beside the governor's own arrays, int64: the header, then the step of each
 # parameter's last change.
-A_NEXT_STEP, A_CHANGES = 0, 1
-A_HEADER = 2
+A_STEP, A_NEXT_STEP, A_CHANGES = 0, 1, 2
+A_HEADER = 3
 
 VALUE_SCALE = 1_000_000_000
 """Payloads hold a value as this many parts of the parameter's range."""
@@ -96,6 +96,13 @@ def pack_governance(
             "cycle or lengthen the episode",
         )  # fmt: skip
     initial = charter.values(governed)
+    for parameter, value in zip(governed, initial.tolist(), strict=True):
+        if not parameter.low <= value <= parameter.high:
+            raise ConfigError(
+                f"charter {charter.name!r}", f"parameters.{parameter.name}",
+                f"the initial value is {value}, {parameter.low} to {parameter.high} "
+                f"{parameter.unit} may be voted on",
+            )  # fmt: skip
     low = np.array([p.low for p in governed])
     high = np.array([p.high for p in governed])
     change = np.array([p.largest_change for p in governed])

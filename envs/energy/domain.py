@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from daogym.envs.core.elementwise import log_array
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
-from daogym.envs.core.strict import hash_model
+from daogym.envs.core.strict import ConfigError, hash_model
+from daogym.envs.dao.governance_layout import Governance, pack_governance
 
 from . import kernel
 from .layout import (
@@ -23,6 +24,7 @@ from .layout import (
     AUTORESET_SAME_STEP,
     COSTS,
     EVENTS,
+    G_IMPORT_FEE_EUR_PER_KWH,
     GOVERNED,
     N_GOVERNED,
     OUT_WIDTH,
@@ -99,7 +101,17 @@ class EnergyDomain:
             )
         self.reward_scale = scenario.reward_scale
         self.start_days = self._start_days()
-        self.governed = scenario.charter.values(GOVERNED_PARAMETERS)
+        parameters = scenario.governed_parameters
+        self.governed = scenario.charter.values(parameters)
+        self.governance: Governance | None = None
+        if scenario.charter.mode == "voted":
+            self.governance = pack_governance(
+                scenario.charter,
+                parameters,
+                steps_per_day=self.steps_per_day,
+                horizon=self.horizon,
+            )
+            self._check_fees(parameters[G_IMPORT_FEE_EUR_PER_KWH].low)
         self.transformer_kva = self.feeder.transformer_kva * scenario.stress.transformer
         self.battery_kwh_total = float(sum(self.feeder.battery_e_kwh.tolist()))
         self.load_kw_high = float(self.loaded.world[2].max()) * 1.2
@@ -110,22 +122,29 @@ class EnergyDomain:
             2.0 * max(GOVERNED_PARAMETERS[2].high, 1e-3) * max(self.battery_kwh_total, 1.0),
             np.array([p.low for p in GOVERNED_PARAMETERS]),
             np.array([p.high for p in GOVERNED_PARAMETERS]),
+            None
+            if self.governance is None
+            else scenario.charter.governor.cycle_steps * scenario.step_minutes / 60.0,
         )
         self.action_fields = _action_fields(self)
         f = self.feeder
         self.state_layout = state_layout(
-            len(f.parent), len(f.pv_bus), len(f.battery_bus), len(f.ev_bus)
-        )
+            len(f.parent), len(f.pv_bus), len(f.battery_bus), len(f.ev_bus),
+            None if self.governance is None else self.governance.state_sizes,
+        )  # fmt: skip
         self.scenario_hash = self._hash()
 
     @property
-    def tables(self) -> tuple[NDArray[Any], ...]:
-        """Read-only arrays that every kernel call gets, in the kernel's order."""
-        loaded = self.loaded
-        return loaded.rows, loaded.world, loaded.price_hours, loaded.days
+    def tables(self) -> tuple[Any, ...]:
+        """What every kernel call gets, in the kernel's order: arrays, and the charter's vectors."""
+        loaded, g = self.loaded, self.governance
+        charter: tuple[NDArray[Any], ...] = ()
+        if g is not None:
+            charter = (g.ints, g.floats, g.electorate.ints, g.electorate.floats, g.rules)
+        return loaded.rows, loaded.world, loaded.price_hours, loaded.days, charter
 
     @property
-    def reset_tables(self) -> tuple[NDArray[Any], ...]:
+    def reset_tables(self) -> tuple[Any, ...]:
         """The part of `tables` that `reset_lanes` gets."""
         return self.tables[1:]
 
@@ -176,6 +195,18 @@ class EnergyDomain:
         from .bound import upper_bound
 
         return upper_bound(simulator)
+
+    def _check_fees(self, lowest: float) -> None:
+        """No vote may make exporting pay more than importing costs."""
+        spot = self.loaded.price_hours
+        most = float((self.scenario.tariff.feed_in_share * spot - spot).max())
+        if most > lowest:
+            raise ConfigError(
+                "scenario", "charter",
+                f"import_fee_eur_per_kwh may be voted down to {lowest}, but at the lowest price, "
+                f"{spot.min():.3f} EUR/kWh, exports would then earn more than imports cost; at "
+                f"least {most:.3f} would be needed: lower tariff.feed_in_share",
+            )  # fmt: skip
 
     def _start_days(self) -> Int:
         series, days = self.loaded.series, self.scenario.episode_days
@@ -341,6 +372,7 @@ class EnergyDomain:
             "pv_kw_total": float(sum(f.pv_p_kw.tolist())),
             "ev_kw_total": float(sum(f.ev_p_kw.tolist())),
             "max_sweeps": 100.0,
+            "import_fee_eur_per_kwh": s.tariff.import_fee_eur_per_kwh,
         }
         return [values[name] for name in SCALARS]
 
@@ -348,7 +380,8 @@ class EnergyDomain:
         # Files of a user's own are named by their content, which the tables and the feeder hold.
         names = {"feeder": Path(self.scenario.feeder).name, "profiles": None, "prices": None}
         digest = hashlib.sha256(hash_model(self.scenario.model_copy(update=names)).encode())
-        for table in self.tables:
+        *arrays, charter = self.tables
+        for table in (*arrays, *charter):
             digest.update(np.ascontiguousarray(table).tobytes())
         for item in dataclasses.fields(self.feeder):
             value = getattr(self.feeder, item.name)

@@ -17,6 +17,7 @@ from .dynamics import (
     ev_session,
     oil_temperature_c,
 )
+from .govern import begin_charter, govern
 from .layout import (
     C_DAYS,
     C_EPISODE_DAYS,
@@ -99,7 +100,7 @@ from .layout import (
 
 
 @kernel_function
-def begin_episode(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
+def begin_episode(lane: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int) -> None:
     """Begin the lane's next episode: a drawn (or forced) day, or the next one when carrying on."""
     calendar = pi[P_CALENDAR]
     horizon = pi[calendar + C_HORIZON]
@@ -122,7 +123,7 @@ def begin_episode(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
         if pi[pi[P_MODES] + M_STAGGER] == 1 and episode == 0:
             step = integer(key, STREAM_START, 0, 1, horizon)
         si[lane, pi[S_STEP]] = step
-        _set_devices(lane, key, pf, pi, sf, si)
+        _set_devices(lane, key, pf, pi, charter, sf, si)
     si[lane, pi[S_STARTED]] = si[lane, pi[S_STEP]]
     si[lane, pi[S_DONE]] = 0
     sf[lane, pi[S_INITIAL_SOC_KWH]] = total_soc_kwh(lane, pi, sf)
@@ -149,7 +150,7 @@ def _carry_on(lane: int, pi: Int, sf: Float, si: Int) -> None:
 
 
 @kernel_function
-def _set_devices(lane: int, key: Any, pf: Float, pi: Int, sf: Float, si: Int) -> None:
+def _set_devices(lane: int, key: Any, pf: Float, pi: Int, charter: Any, sf: Float, si: Int) -> None:
     sizes = pi[P_SIZES]
     scalars = pi[P_SCALARS]
     share_low = pf[scalars + X_INITIAL_SOC_LOW]
@@ -181,6 +182,8 @@ def _set_devices(lane: int, key: Any, pf: Float, pi: Int, sf: Float, si: Int) ->
     sf[lane, pi[S_PV_ERROR]] = pv_error
     for g in range(N_GOVERNED):
         sf[lane, pi[S_GOVERNED] + g] = pf[pi[P_GOVERNED_INITIAL] + g]
+    if len(charter) > 0:
+        begin_charter(lane, key, charter, pi, sf, si)
     fill_budget(lane, pf, pi, sf)
     step = si[lane, pi[S_STEP]]
     for j in range(pi[sizes + Z_EV]):
@@ -241,8 +244,8 @@ def close_sessions(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float
 
 
 @kernel_function
-def advance_clock(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
-    """End of the step: forecasts drift, the clock advances, midnight fills the budget."""
+def advance_clock(lane: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int) -> None:
+    """End of the step: forecasts drift, clock and governor advance, midnight fills the budget."""
     substeps = pi[pi[P_CALENDAR] + C_SUBSTEPS]
     steps_per_day = QUARTERS_PER_DAY * substeps
     step = si[lane, pi[S_STEP]] + 1
@@ -254,6 +257,8 @@ def advance_clock(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
     innovation = pf[pi[P_SCALARS] + X_FORECAST_INNOVATION]
     sf[lane, pi[S_LOAD_ERROR]] = persistence * sf[lane, pi[S_LOAD_ERROR]] + innovation * load_noise
     sf[lane, pi[S_PV_ERROR]] = persistence * sf[lane, pi[S_PV_ERROR]] + innovation * pv_noise
+    if len(charter) > 0:
+        govern(lane, key, charter, pi, sf, si)
     if step % steps_per_day == 0:
         fill_budget(lane, pf, pi, sf)
 

@@ -6,6 +6,8 @@ there is one implementation of the dynamics for one environment and for thousand
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
@@ -57,10 +59,10 @@ Float32 = NDArray[np.float32]
 @kernel_function
 def step_range(
     low: int, high: int, pf: Float, pi: Int, rows: Float32, world: Float, price_hours: Float,
-    days: Float, sf: Float, si: Int, actions: Float32, observations: Float32, out: Float,
-    flags: Flags,
+    days: Float, charter: Any, sf: Float, si: Int, actions: Float32, observations: Float32,
+    out: Float, flags: Flags,
 ) -> None:  # fmt: skip
-    """Step the environments ``low <= lane < high``.
+    """Step the environments ``low <= lane < high``; `charter` is explained in govern.py.
 
     `observations` is (2, N, D): the next observation, and the last one of an episode that ended;
     `out` is (2, N, OUT_WIDTH): this step, and the sums of an episode that ended; `flags` is
@@ -119,20 +121,40 @@ def step_range(
             lane = first + e
             if si[lane, pi[S_DONE]] == 1:
                 if autoreset == AUTORESET_NEXT_STEP:
-                    begin_episode(lane, pf, pi, sf, si)
+                    begin_episode(lane, pf, pi, charter, sf, si)
                     write_observation(
-                        lane, pf, pi, world, price_hours, days, sf, si, physical, observations[0]
+                        lane,
+                        pf,
+                        pi,
+                        world,
+                        price_hours,
+                        days,
+                        charter,
+                        sf,
+                        si,
+                        physical,
+                        observations[0],
                     )
                 continue
             advance_devices(lane, e, pf, pi, sf, si, out, plan, volts, network, j_re, j_im, sweeps)
             close_sessions(lane, pf, pi, sf, si, out)
-            advance_clock(lane, pf, pi, sf, si)
+            advance_clock(lane, pf, pi, charter, sf, si)
             settle_money(lane, e, pf, pi, world, days, sf, si, out, plan)
             for c in range(OUT_WIDTH):
                 sf[lane, pi[S_SUMS] + c] += out[0, lane, c]
             if si[lane, pi[S_STEP]] < horizon:
                 write_observation(
-                    lane, pf, pi, world, price_hours, days, sf, si, physical, observations[0]
+                    lane,
+                    pf,
+                    pi,
+                    world,
+                    price_hours,
+                    days,
+                    charter,
+                    sf,
+                    si,
+                    physical,
+                    observations[0],
                 )
                 continue
             flags[0, lane] = 1
@@ -140,12 +162,32 @@ def step_range(
             for c in range(OUT_WIDTH):
                 out[1, lane, c] = sf[lane, pi[S_SUMS] + c]
             write_observation(
-                lane, pf, pi, world, price_hours, days, sf, si, physical, observations[1]
+                lane,
+                pf,
+                pi,
+                world,
+                price_hours,
+                days,
+                charter,
+                sf,
+                si,
+                physical,
+                observations[1],
             )
             if autoreset == AUTORESET_SAME_STEP:
-                begin_episode(lane, pf, pi, sf, si)
+                begin_episode(lane, pf, pi, charter, sf, si)
                 write_observation(
-                    lane, pf, pi, world, price_hours, days, sf, si, physical, observations[0]
+                    lane,
+                    pf,
+                    pi,
+                    world,
+                    price_hours,
+                    days,
+                    charter,
+                    sf,
+                    si,
+                    physical,
+                    observations[0],
                 )
             else:
                 for d in range(len(physical)):
@@ -155,19 +197,21 @@ def step_range(
 @kernel_entry()
 def step_serial(
     n_chunk: int, pf: Float, pi: Int, rows: Float32, world: Float, price_hours: Float, days: Float,
-    sf: Float, si: Int, actions: Float32, observations: Float32, out: Float, flags: Flags,
+    charter: Any, sf: Float, si: Int, actions: Float32, observations: Float32, out: Float,
+    flags: Flags,
 ) -> None:  # fmt: skip
     """Step all environments on the calling thread."""
     step_range(
-        0, len(si), pf, pi, rows, world, price_hours, days, sf, si, actions, observations, out,
-        flags,
+        0, len(si), pf, pi, rows, world, price_hours, days, charter, sf, si, actions,
+        observations, out, flags,
     )  # fmt: skip
 
 
 @kernel_entry(parallel=True)
 def step_parallel(
     n_chunk: int, pf: Float, pi: Int, rows: Float32, world: Float, price_hours: Float, days: Float,
-    sf: Float, si: Int, actions: Float32, observations: Float32, out: Float, flags: Flags,
+    charter: Any, sf: Float, si: Int, actions: Float32, observations: Float32, out: Float,
+    flags: Flags,
 ) -> None:  # fmt: skip
     """Step all environments, `n_chunk` pieces of whole tiles over Numba's threads."""
     n = len(si)
@@ -176,21 +220,21 @@ def step_parallel(
         low = chunk * tiles // n_chunk * TILE
         high = min((chunk + 1) * tiles // n_chunk * TILE, n)
         step_range(
-            low, high, pf, pi, rows, world, price_hours, days, sf, si, actions, observations, out,
-            flags,
+            low, high, pf, pi, rows, world, price_hours, days, charter, sf, si, actions,
+            observations, out, flags,
         )  # fmt: skip
 
 
 @kernel_entry()
 def reset_lanes(
     mask: NDArray[np.bool_], pf: Float, pi: Int, world: Float, price_hours: Float, days: Float,
-    sf: Float, si: Int, observations: Float32,
+    charter: Any, sf: Float, si: Int, observations: Float32,
 ) -> None:  # fmt: skip
     """Begin the next episode of the masked lanes and write their observations."""
     physical = np.empty(pi[pi[P_SIZES] + Z_OBSERVATION])
     for lane in range(len(si)):
         if mask[lane]:
-            begin_episode(lane, pf, pi, sf, si)
+            begin_episode(lane, pf, pi, charter, sf, si)
             write_observation(
-                lane, pf, pi, world, price_hours, days, sf, si, physical, observations[0]
+                lane, pf, pi, world, price_hours, days, charter, sf, si, physical, observations[0]
             )

@@ -43,6 +43,7 @@ GOVERNED = (
     "reserve_floor_share",
     "flexibility_budget_cycles_per_day",
     "set_point_slew_share_per_hour",
+    "import_fee_eur_per_kwh",
 )
 (T_IMPORT, T_EXPORT, T_WEAR, T_AGEING, T_UNSERVED, T_EV_UNMET, T_STOCK) = range(7)
 (K_VOLTAGE, K_LINE, K_TRANSFORMER, K_RESERVE) = range(4)
@@ -54,8 +55,10 @@ GOVERNED = (
 ) = range(17)  # fmt: skip
 (
     G_EXPORT_LIMIT_SHARE, G_RESERVE_FLOOR_SHARE, G_FLEXIBILITY_BUDGET_CYCLES_PER_DAY,
-    G_SET_POINT_SLEW_SHARE_PER_HOUR,
-) = range(4)  # fmt: skip
+    G_SET_POINT_SLEW_SHARE_PER_HOUR, G_IMPORT_FEE_EUR_PER_KWH,
+) = range(5)  # fmt: skip
+# The others never change under a static charter and are not observed there.
+N_GOVERNED_STATIC = 4
 N_TERM, N_COST, N_EVENT, N_GOVERNED = len(TERMS), len(COSTS), len(EVENTS), len(GOVERNED)
 OUT_REWARD, OUT_BASELINE, OUT_STEPS, OUT_COST = 0, 1, 2, 3
 OUT_TERM = OUT_COST + N_COST
@@ -116,7 +119,7 @@ SCALARS = (
     "oil_exponent", "winding_rise_c", "winding_exponent", "oil_decay", "hot_spot_limit_c",
     "relay_loading", "trip_voltage_pu", "trip_steps", "relay_hold_steps", "volt_var_gain",
     "forecast_persistence", "forecast_innovation", "battery_kwh_total", "battery_kw_total",
-    "pv_kw_total", "ev_kw_total", "max_sweeps",
+    "pv_kw_total", "ev_kw_total", "max_sweeps", "import_fee_eur_per_kwh",
 )  # fmt: skip
 (
     X_DT_H, X_S_BASE_KVA, X_SLACK_VOLTAGE_PU, X_TRANSFORMER_KVA, X_VOLTAGE_LOW_PU,
@@ -129,13 +132,13 @@ SCALARS = (
     X_OIL_EXPONENT, X_WINDING_RISE_C, X_WINDING_EXPONENT, X_OIL_DECAY, X_HOT_SPOT_LIMIT_C,
     X_RELAY_LOADING, X_TRIP_VOLTAGE_PU, X_TRIP_STEPS, X_RELAY_HOLD_STEPS, X_VOLT_VAR_GAIN,
     X_FORECAST_PERSISTENCE, X_FORECAST_INNOVATION, X_BATTERY_KWH_TOTAL, X_BATTERY_KW_TOTAL,
-    X_PV_KW_TOTAL, X_EV_KW_TOTAL, X_MAX_SWEEPS,
-) = range(46)  # fmt: skip
+    X_PV_KW_TOTAL, X_EV_KW_TOTAL, X_MAX_SWEEPS, X_IMPORT_FEE_EUR_PER_KWH,
+) = range(47)  # fmt: skip
 
 # Columns of a lane's plan; the set-points of batteries, PV (P, then Q) and chargers follow.
 (L_QUARTER, L_DAY, L_LOAD_KW, L_SHED_KW, L_PV_AVAILABLE_KW, L_PV_READY_KW, L_EV_KW,
- L_EXCHANGE_KW, L_THROUGHPUT_KWH) = range(9)  # fmt: skip
-PLAN_SCALARS = 9
+ L_EXCHANGE_KW, L_THROUGHPUT_KWH, L_FEE_CHANGE_EUR_PER_KWH) = range(10)  # fmt: skip
+PLAN_SCALARS = 10
 
 # State parts; their offsets follow those of the parameters in the int64 vector.
 STATE_NAMES = (
@@ -145,6 +148,7 @@ STATE_NAMES = (
     "loading", "exchange_kw", "load_kw", "pv_kw", "curtailed_share", "relay_direction",
     "load_error", "pv_error", "budget_kwh", "initial_soc_kwh", "initial_ev_kwh", "closing_eur",
     "governed", "sums",
+    "governor", "proposals", "votes", "ballot_clock", "ballots", "agenda",
 )  # fmt: skip
 (
     S_ROOT_KEY, S_EPISODE, S_EPISODE_KEY, S_STEP, S_DAY, S_DONE, S_STARTED,
@@ -154,11 +158,25 @@ STATE_NAMES = (
     S_LOADING, S_EXCHANGE_KW, S_LOAD_KW, S_PV_KW, S_CURTAILED_SHARE, S_RELAY_DIRECTION,
     S_LOAD_ERROR, S_PV_ERROR, S_BUDGET_KWH, S_INITIAL_SOC_KWH, S_INITIAL_EV_KWH, S_CLOSING_EUR,
     S_GOVERNED, S_SUMS,
-) = range(N_PARAMETER, N_PARAMETER + 35)  # fmt: skip
+    S_GOVERNOR, S_PROPOSALS, S_VOTES, S_BALLOT_CLOCK, S_BALLOTS, S_AGENDA,
+) = range(N_PARAMETER, N_PARAMETER + 41)  # fmt: skip
 
 
-def state_layout(n_bus: int, n_pv: int, n_battery: int, n_ev: int) -> Layout:
-    """Parts of one lane's state for a feeder of these sizes."""
+def state_layout(
+    n_bus: int,
+    n_pv: int,
+    n_battery: int,
+    n_ev: int,
+    governance: Mapping[str, tuple[int, ...]] | None = None,
+) -> Layout:
+    """Parts of one lane's state for a feeder of these sizes.
+
+    Args:
+        governance: shapes of what a voted charter keeps in a lane, by name; none for a static one.
+    """
+    shapes = governance or dict.fromkeys(
+        ("governor", "proposals", "votes", "ballot_clock", "ballots", "agenda"), (0,)
+    )
 
     def integer(name: str, shape: tuple[int, ...], doc: str) -> Part:
         return Part(name, shape, doc, integer=True)
@@ -200,6 +218,12 @@ def state_layout(n_bus: int, n_pv: int, n_battery: int, n_ev: int) -> Layout:
             Part("closing_eur", (), "what the stock was worth when the last episode ended, EUR"),
             Part("governed", (N_GOVERNED,), "charter parameters in force"),
             Part("sums", (OUT_WIDTH,), "sums of all outputs over this episode"),
+            integer("governor", shapes["governor"], "settings of the governor"),
+            integer("proposals", shapes["proposals"], "the governor's proposals"),
+            integer("votes", shapes["votes"], "accounts' tokens and votes"),
+            integer("ballot_clock", shapes["ballot_clock"], "when members' next ballots are due"),
+            integer("ballots", shapes["ballots"], "members' ballots on each proposal"),
+            integer("agenda", shapes["agenda"], "the governor's clock and changes so far"),
         ]
     )
 

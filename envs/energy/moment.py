@@ -17,6 +17,7 @@ from .layout import (
     D_LOAD_DAY,
     D_PV_DAY,
     E_INTERVENTIONS,
+    G_IMPORT_FEE_EUR_PER_KWH,
     OUT_EVENT,
     OUT_REWARD,
     PAST_QUARTERS,
@@ -98,6 +99,8 @@ def read_moment(domain: Any, simulator: Any, lane: int) -> Moment:
     series = loaded.series
     pv_row = int(loaded.days[D_PV_DAY, day]) * QUARTERS_PER_DAY + quarter_of_day
     available = float(loaded.rows[pv_row, 2 * domain.feeder.n_bus :].sum(dtype=np.float64))
+    fee = float(simulator.state("governed")[lane, G_IMPORT_FEE_EUR_PER_KWH])
+    fee_change = fee - domain.scenario.tariff.import_fee_eur_per_kwh
     sums = simulator.state("sums")[lane]
     arrived = simulator.state("ev_arrival_step")[lane] <= value("step")
     return Moment(
@@ -106,7 +109,7 @@ def read_moment(domain: Any, simulator: Any, lane: int) -> Moment:
         hour=step_of_day * dt_h,
         spot=float(series.price_eur_per_mwh[day, quarter_of_day // 4])
         * domain.scenario.stress.price / 1000.0,
-        import_price=float(loaded.world[W_IMPORT_PRICE, column]),
+        import_price=float(loaded.world[W_IMPORT_PRICE, column]) + fee_change,
         export_price=float(loaded.world[W_EXPORT_PRICE, column]),
         load_kw=load,
         pv_kw=pv,

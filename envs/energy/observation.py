@@ -6,12 +6,15 @@ load and PV of the last step, forecasts with a modelled error, the own devices' 
 
 from __future__ import annotations
 
+from typing import Any
+
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
 
 from .dynamics import clip
 from .feeder import Feeder
+from .govern import write_proposals
 from .layout import (
     BLOCK_QUARTERS,
     C_HORIZON,
@@ -25,6 +28,7 @@ from .layout import (
     FORECAST_BLOCKS,
     GOVERNED,
     N_GOVERNED,
+    N_GOVERNED_STATIC,
     P_CALENDAR,
     P_CLOCK,
     P_EV_KW,
@@ -81,11 +85,16 @@ def observation_fields(
     budget_kwh_high: float,
     governed_low: Float,
     governed_high: Float,
+    longest_cycle_h: float | None = None,
 ) -> FieldSet:
     """Fields in the order in which `write_observation` fills them.
 
     Prices after the end of the episode (or of the decision window, see `EnergyDomain`) are shown
     as the price at which the stock is valued then.
+
+    Under a voted charter, whose cycle from proposal to execution takes `longest_cycle_h`, all
+    governed parameters and the live proposal on each are shown; else (None) those that are not a
+    matter of prices.
 
     Values outside a declared range (a price peak above 0.4 EUR/kWh, say) are held at its end.
     """
@@ -93,6 +102,7 @@ def observation_fields(
     n_pv, n_battery, n_ev = len(feeder.pv_bus), len(feeder.battery_bus), len(feeder.ev_bus)
     pv_kw = max(float(feeder.pv_p_kw.sum()), 1.0)
     exchange = 2.0 * transformer_kva
+    shown = N_GOVERNED_STATIC if longest_cycle_h is None else N_GOVERNED
     block = f"mean of each of the next {FORECAST_BLOCKS} two-hour blocks, forecast"
     fields = [
         Field("hour_sin", "1", -1.0, 1.0, doc="sine of the local hour on the 24 h circle"),
@@ -124,8 +134,8 @@ def observation_fields(
         Field("soc_share", "1", 0.0, 1.0, doc="stored energy of all batteries / capacity"),
         Field("budget_left", "kWh", 0.0, budget_kwh_high,
               doc="battery throughput the charter still allows until midnight"),
-        Field("governed", "1", governed_low, governed_high, (N_GOVERNED,),
-              f"charter parameters in force: {', '.join(GOVERNED)}"),
+        Field("governed", "1", governed_low[:shown], governed_high[:shown], (shown,),
+              f"charter parameters in force: {', '.join(GOVERNED[:shown])}"),
         Field("bus_voltage", "pu", 0.8, 1.2, (n_bus,), "last voltage of each bus but the slack"),
     ]  # fmt: skip
     if n_battery:
@@ -147,6 +157,18 @@ def observation_fields(
             Field("pv_trip", "h", 0.0, 1.0, (n_pv,), "time until a tripped inverter reconnects"),
             Field("pv_voltage", "pu", 0.8, 1.2, (n_pv,), "smoothed voltage, which volt-var sees"),
         ]
+    if longest_cycle_h is not None:
+        each = (N_GOVERNED,)
+        fields += [
+            Field("proposal_value", "1", governed_low, governed_high, each,
+                  "what the live proposal on each parameter would set; that in force without one"),
+            Field("proposal_stage", "1", 0.0, 1.0, each,
+                  "0 no proposal, 1/3 before its snapshot, 2/3 in the vote, 1 queued"),
+            Field("proposal_hours", "h", 0.0, longest_cycle_h, each,
+                  "hours until it is in force if it passes"),
+            Field("proposal_margin", "1", -1.0, 1.0, each, "(For - Against) / (For + Against)"),
+            Field("proposal_quorum", "1", 0.0, 2.0, each, "For and Abstain / quorum"),
+        ]  # fmt: skip
     return FieldSet(fields)
 
 
@@ -170,7 +192,7 @@ def pv_forecast_kw(
 
 @kernel_function
 def write_observation(
-    lane: int, pf: Float, pi: Int, world: Float, price_hours: Float, days: Float,
+    lane: int, pf: Float, pi: Int, world: Float, price_hours: Float, days: Float, charter: Any,
     sf: Float, si: Int, physical: Float, target: Float,
 ) -> None:  # fmt: skip
     """Fill `physical` (n_observation,) in units and `target[lane]` normalised to [-1, 1]."""
@@ -259,9 +281,10 @@ def write_observation(
     physical[c + 8] = stored / max(pf[scalars + X_BATTERY_KWH_TOTAL], 1e-9)
     physical[c + 9] = sf[lane, pi[S_BUDGET_KWH]]
     c += 10
-    for g in range(N_GOVERNED):
+    shown = N_GOVERNED if len(charter) > 0 else N_GOVERNED_STATIC
+    for g in range(shown):
         physical[c + g] = sf[lane, pi[S_GOVERNED] + g]
-    c += N_GOVERNED
+    c += shown
     for k in range(1, n_bus):
         physical[c + k - 1] = sf[lane, pi[S_VOLTAGE_PU] + k]
     c += n_bus - 1
@@ -282,6 +305,8 @@ def write_observation(
     for j in range(n_pv):
         physical[c + j] = si[lane, pi[S_PV_TRIP_STEPS] + j] * dt_h
         physical[c + n_pv + j] = sf[lane, pi[S_PV_VOLTAGE_PU] + j]
+    if len(charter) > 0:
+        write_proposals(lane, dt_h, charter, pi, sf, si, physical, c + 2 * n_pv)
 
     low = pi[P_OBSERVATION_LOW]
     scale = pi[P_OBSERVATION_SCALE]

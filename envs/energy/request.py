@@ -23,9 +23,11 @@ from .layout import (
     E_REVERTS,
     E_SHIELD_DELTA_KWH,
     G_EXPORT_LIMIT_SHARE,
+    G_IMPORT_FEE_EUR_PER_KWH,
     G_SET_POINT_SLEW_SHARE_PER_HOUR,
     L_DAY,
     L_EV_KW,
+    L_FEE_CHANGE_EUR_PER_KWH,
     L_LOAD_KW,
     L_PV_AVAILABLE_KW,
     L_PV_READY_KW,
@@ -70,6 +72,7 @@ from .layout import (
     X_ETA_CHARGE,
     X_ETA_DISCHARGE,
     X_EV_EFFICIENCY,
+    X_IMPORT_FEE_EUR_PER_KWH,
     X_SOC_MIN_SHARE,
     X_TRANSFORMER_KVA,
     Z_ACTION,
@@ -152,6 +155,9 @@ def read_world(
     plan[e, L_SHED_KW] = load - served
     plan[e, L_PV_AVAILABLE_KW] = available
     plan[e, L_PV_READY_KW] = ready
+    # The world's import price holds the tariff's fee; kept here, as votes change it in this step.
+    fee = sf[lane, pi[S_GOVERNED] + G_IMPORT_FEE_EUR_PER_KWH]
+    plan[e, L_FEE_CHANGE_EUR_PER_KWH] = fee - pf[pi[P_SCALARS] + X_IMPORT_FEE_EUR_PER_KWH]
     _write_limits(lane, e, holding, pf, pi, sf, plan)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, Self
 
 from pydantic import Field as Setting
@@ -12,13 +13,19 @@ from daogym.envs.dao.charter import Charter, GovernedParameter
 
 GOVERNED_PARAMETERS = (
     GovernedParameter("export_limit_share", "1", 0.0, 1.0, 0.7, "clip",
-                      "largest export of a connection with PV / its installed PV"),
+                      "largest export of a connection with PV / its installed PV",
+                      0.35, 1.0, "sell before a lower limit, store before it"),
     GovernedParameter("reserve_floor_share", "1", 0.0, 0.5, 0.1, "cost",
-                      "least energy stored by all batteries / their capacity"),
+                      "least energy stored by all batteries / their capacity",
+                      0.15, 1.0, "fill up before a higher floor"),
     GovernedParameter("flexibility_budget_cycles_per_day", "1/day", 0.0, 6.0, 2.0, "revert",
-                      "battery throughput a day / (2 x capacity)"),
+                      "battery throughput a day / (2 x capacity)",
+                      1.0, 1.0, "choose the hours that are worth a scarce budget"),
     GovernedParameter("set_point_slew_share_per_hour", "1/h", 0.4, 4.0, 2.0, "clip",
                       "how fast a battery's power may move away from idle / its rating"),
+    GovernedParameter("import_fee_eur_per_kwh", "EUR/kWh", 0.05, 0.25, 0.08, "price",
+                      "grid fee on top of the day-ahead price, as the tariff's",
+                      0.08, 1.0, "buy before a higher fee, wait for a lower one"),
 )  # fmt: skip
 
 
@@ -150,6 +157,15 @@ class EnergyScenario(StrictModel):
     forecast: Forecast = Forecast()
     stress: Stress = Stress()
     charter: Charter = Charter()
+
+    @property
+    def governed_parameters(self) -> tuple[GovernedParameter, ...]:
+        """`GOVERNED_PARAMETERS`, the tariff's fee the initial value of `import_fee_eur_per_kwh`."""
+        fee = self.tariff.import_fee_eur_per_kwh
+        return tuple(
+            replace(p, initial=fee) if p.name == "import_fee_eur_per_kwh" else p
+            for p in GOVERNED_PARAMETERS
+        )
 
     @property
     def substeps(self) -> int:

@@ -48,6 +48,7 @@ from .layout import (
     K_VOLTAGE,
     L_DAY,
     L_EXCHANGE_KW,
+    L_FEE_CHANGE_EUR_PER_KWH,
     L_LOAD_KW,
     L_PV_AVAILABLE_KW,
     L_QUARTER,
@@ -351,7 +352,9 @@ def settle_money(
     scalars = pi[P_SCALARS]
     dt_h = pf[scalars + X_DT_H]
     quarter = int(plan[e, L_QUARTER])
-    import_price, export_price = world[W_IMPORT_PRICE, quarter], world[W_EXPORT_PRICE, quarter]
+    fee_change = plan[e, L_FEE_CHANGE_EUR_PER_KWH]
+    import_price = world[W_IMPORT_PRICE, quarter] + fee_change
+    export_price = world[W_EXPORT_PRICE, quarter]
     exchange_kwh = plan[e, L_EXCHANGE_KW] * dt_h
     if exchange_kwh > 0.0:
         out[0, lane, OUT_TERM + T_IMPORT] = -exchange_kwh * import_price
@@ -371,7 +374,7 @@ def settle_money(
     if si[lane, pi[S_STEP]] >= pi[pi[P_CALENDAR] + C_HORIZON]:
         day = int(plan[e, L_DAY])
         per_stored = days[D_STOCK_PRICE, day] * pf[scalars + X_ETA_DISCHARGE]
-        per_owed = days[D_OWED_PRICE, day] / pf[scalars + X_EV_EFFICIENCY]
+        per_owed = (days[D_OWED_PRICE, day] + fee_change) / pf[scalars + X_EV_EFFICIENCY]
         closing = total_soc_kwh(lane, pi, sf) * per_stored
         closing -= total_ev_kwh(lane, pi, sf, si) * per_owed
         # A stock that was carried over is charged at what it was credited with then.

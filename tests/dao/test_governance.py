@@ -44,7 +44,7 @@ def run(
     begin_governance(ints, rules, settings, proposals, votes, clock, agenda)
     for step in range(steps):
         advance_governance(
-            key, step, ints, floats, e_ints, e_floats, settings, proposals, votes, clock, events,
+            key, ints, floats, e_ints, e_floats, settings, proposals, votes, clock, events,
             agenda, values,
         )  # fmt: skip
         path[step] = values
