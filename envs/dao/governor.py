@@ -20,24 +20,15 @@ from __future__ import annotations
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Int
 
-from .checkpoints import begin_trace, value_at, write_value
-from .counting import (
-    ABSTAIN,
-    AGAINST,
-    COUNT_OBJECTIONS,
-    quorum_reached,
-    vote_succeeded,
-    votes_needed,
-)
+from .checkpoints import begin_trace, write_value
+from .counting import ABSTAIN, AGAINST, COUNT_OBJECTIONS
 from .governor_layout import (
     ACTIVE,
     CANCELED,
-    DEFEATED,
     EMPTY,
     EXECUTED,
     EXPIRED,
     G_COUNTING,
-    G_GRACE_S,
     G_GUARDIAN,
     G_LAST_ID,
     G_LATE_QUORUM_EXTENSION,
@@ -46,11 +37,9 @@ from .governor_layout import (
     G_ONE_LIVE_PROPOSAL,
     G_OPEN_CANCEL,
     G_PROPOSAL_THRESHOLD,
-    G_QUORUM_DENOMINATOR,
     G_QUORUM_NUMERATOR,
     G_STATIC_SUPPLY,
     G_STRICT_THRESHOLD,
-    G_SUPPORT_PPM,
     G_TIMELOCK,
     G_VOTING_DELAY,
     G_VOTING_PERIOD,
@@ -77,6 +66,7 @@ from .governor_layout import (
     QUEUED,
     SUCCEEDED,
 )
+from .governor_state import ballot_state, free_slot, quorum_is_reached, state_of
 from .payloads import set_parameter
 from .results import (
     ALREADY_VOTED,
@@ -99,9 +89,7 @@ from .results import (
     VETOED,
 )
 from .veto import veto_blocks
-from .votes import MAX_VOTES, is_account, past_supply, past_votes, total_supply
-
-_UNREACHABLE = 2**62
+from .votes import MAX_VOTES, is_account, past_votes, total_supply
 
 
 @kernel_function
@@ -113,94 +101,6 @@ def begin_governor(settings: Int, proposals: Int, rules: Int, step: int) -> None
     begin_trace(numerators)
     write_value(numerators, step, rules[G_QUORUM_NUMERATOR])
     proposals[:] = 0
-
-
-@kernel_function
-def slot_of(proposals: Int, identity: int) -> int:
-    """Slot of the proposal with this id, -1 where no slot holds it (any more)."""
-    for slot in range(proposals.shape[0]):
-        if proposals[slot, P_ID] == identity:
-            return slot
-    return -1
-
-
-@kernel_function
-def deadline_of(proposals: Int, slot: int) -> int:
-    """Last step of voting; late quorum may have put it off."""
-    end: int = proposals[slot, P_SNAPSHOT] + proposals[slot, P_DURATION]
-    extended: int = proposals[slot, P_EXTENDED]
-    return max(end, extended)
-
-
-@kernel_function
-def needed_votes(settings: Int, proposals: Int, votes: Int, step: int, slot: int) -> int:
-    """Votes that the counting rule asks for, from supply and numerator at the snapshot.
-
-    The snapshot must be past. Were either forgotten, more than anyone has would be needed.
-    """
-    if proposals[slot, P_NEEDED] < 0:
-        snapshot = proposals[slot, P_SNAPSHOT]
-        supply = past_supply(votes, snapshot, step)
-        numerator = value_at(settings[G_NUMERATORS:], snapshot)
-        if supply < 0 or numerator < 0:
-            return _UNREACHABLE
-        proposals[slot, P_NEEDED] = votes_needed(
-            settings[G_COUNTING], supply + settings[G_STATIC_SUPPLY], numerator,
-            settings[G_QUORUM_DENOMINATOR],
-        )  # fmt: skip
-    needed: int = proposals[slot, P_NEEDED]
-    return needed
-
-
-@kernel_function
-def _quorum_reached(settings: Int, proposals: Int, votes: Int, step: int, slot: int) -> bool:
-    return quorum_reached(
-        settings[G_COUNTING], needed_votes(settings, proposals, votes, step, slot),
-        proposals[slot, P_AGAINST], proposals[slot, P_FOR], proposals[slot, P_ABSTAIN],
-    )  # fmt: skip
-
-
-@kernel_function
-def _vote_succeeded(settings: Int, proposals: Int, votes: Int, step: int, slot: int) -> bool:
-    return vote_succeeded(
-        settings[G_COUNTING], needed_votes(settings, proposals, votes, step, slot),
-        proposals[slot, P_AGAINST], proposals[slot, P_FOR], settings[G_SUPPORT_PPM],
-    )  # fmt: skip
-
-
-@kernel_function
-def ballot_state(settings: Int, proposals: Int, votes: Int, step: int, slot: int) -> int:
-    """State without regard to the timelock: what was queued or has expired is `SUCCEEDED`."""
-    if proposals[slot, P_ID] == 0:
-        return EMPTY
-    closed: int = proposals[slot, P_CLOSED]
-    if closed != 0:
-        return closed
-    if proposals[slot, P_SNAPSHOT] >= step:
-        return PENDING
-    if deadline_of(proposals, slot) >= step:
-        # Objections stop a motion as soon as there are enough.
-        if settings[G_COUNTING] != COUNT_OBJECTIONS:
-            return ACTIVE
-        stopped = not _vote_succeeded(settings, proposals, votes, step, slot)
-        return DEFEATED if stopped else ACTIVE
-    carried = _quorum_reached(settings, proposals, votes, step, slot)
-    carried = carried and _vote_succeeded(settings, proposals, votes, step, slot)
-    return SUCCEEDED if carried else DEFEATED
-
-
-@kernel_function
-def state_of(
-    settings: Int, proposals: Int, votes: Int, step: int, time_s: int, slot: int
-) -> int:  # fmt: skip
-    """State of the proposal in a slot (``Governor.state``), `EMPTY` where there is none."""
-    state = ballot_state(settings, proposals, votes, step, slot)
-    eta_s = proposals[slot, P_ETA_S]
-    if state != SUCCEEDED or eta_s == 0:
-        return state
-    if settings[G_GRACE_S] > 0 and time_s >= eta_s + settings[G_GRACE_S]:
-        return EXPIRED
-    return QUEUED
 
 
 @kernel_function
@@ -243,7 +143,7 @@ def propose_with(
                 state = ballot_state(settings, proposals, votes, step, slot)
                 if state in (PENDING, ACTIVE):
                     return ONE_LIVE_PROPOSAL, -1
-    slot = _free_slot(settings, proposals, votes, step, time_s)
+    slot = free_slot(settings, proposals, votes, step, time_s)
     if slot < 0:
         return NO_FREE_SLOT, -1
     proposals[slot] = 0
@@ -257,20 +157,6 @@ def propose_with(
     proposals[slot, P_VALUE] = value
     settings[G_LAST_ID] = identity
     return DONE, slot
-
-
-@kernel_function
-def _free_slot(settings: Int, proposals: Int, votes: Int, step: int, time_s: int) -> int:
-    """A slot that was never used, else that of the oldest proposal that has ended, else -1."""
-    free = -1
-    for slot in range(proposals.shape[0]):
-        state = state_of(settings, proposals, votes, step, time_s, slot)
-        if state == EMPTY:
-            return slot
-        ended = state in (CANCELED, DEFEATED, EXPIRED, EXECUTED)
-        if ended and (free < 0 or proposals[slot, P_ID] < proposals[free, P_ID]):
-            free = slot
-    return free
 
 
 @kernel_function
@@ -294,7 +180,7 @@ def count_weight(
         return TALLY_OVERFLOW
     proposals[slot, P_AGAINST + support] += weight
     may_extend = proposals[slot, P_EXTENDED] == 0 and settings[G_COUNTING] != COUNT_OBJECTIONS
-    if may_extend and _quorum_reached(settings, proposals, votes, step, slot):
+    if may_extend and quorum_is_reached(settings, proposals, votes, step, slot):
         proposals[slot, P_EXTENDED] = step + settings[G_LATE_QUORUM_EXTENSION]
     return DONE
 

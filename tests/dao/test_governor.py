@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from daogym.envs.dao import governor
+from daogym.envs.dao import governor, governor_state
 from daogym.envs.dao.counting import ABSTAIN, AGAINST, FOR
 from daogym.envs.dao.governor_layout import (
     ACTIVE,
@@ -19,6 +19,7 @@ from daogym.envs.dao.governor_layout import (
     DEFEATED,
     EMPTY,
     EXECUTED,
+    G_GRACE_S,
     G_LATE_QUORUM_EXTENSION,
     G_MIN_DELAY_S,
     G_PROPOSAL_THRESHOLD,
@@ -103,7 +104,7 @@ def passed(made: KernelDao, identity: int = 1, payload: Any = CALL) -> int:
     slot = proposed(made, identity, payload)
     made.step = int(made.proposals[slot, P_SNAPSHOT]) + 1
     assert [made.vote(slot, 3, FOR), made.vote(slot, 4, FOR)] == [DONE, DONE]
-    made.step = governor.deadline_of(made.proposals, slot) + 1
+    made.step = governor_state.deadline_of(made.proposals, slot) + 1
     assert made.states()[slot] == SUCCEEDED
     return slot
 
@@ -205,14 +206,14 @@ def test_late_quorum_keeps_voting_open(voted_at: int, deadline: int) -> None:
     slot = proposed(made)
     made.step = voted_at
     made.vote(slot, 3, FOR)
-    assert governor.deadline_of(made.proposals, slot) == 15  # 40 are not enough
+    assert governor_state.deadline_of(made.proposals, slot) == 15  # 40 are not enough
     made.vote(slot, 4, AGAINST)
-    assert governor.deadline_of(made.proposals, slot) == 15  # Against does not count
+    assert governor_state.deadline_of(made.proposals, slot) == 15  # Against does not count
     made.vote(slot, 0, ABSTAIN)
-    assert governor.deadline_of(made.proposals, slot) == deadline
+    assert governor_state.deadline_of(made.proposals, slot) == deadline
     made.step = deadline
     assert made.vote(slot, 1, FOR) == DONE  # once only
-    assert governor.deadline_of(made.proposals, slot) == deadline
+    assert governor_state.deadline_of(made.proposals, slot) == deadline
     made.step = deadline + 1
     assert made.vote(slot, 2, FOR) == UNEXPECTED_STATE
 
@@ -242,11 +243,11 @@ def test_when_a_changed_parameter_binds() -> None:
     early = proposed(made, 1)  # snapshot 12, deadline 15
     enacted(made, 2, G_VOTING_DELAY, 5)
     enacted(made, 3, G_VOTING_PERIOD, 9)
-    assert governor.deadline_of(made.proposals, early) == 15
+    assert governor_state.deadline_of(made.proposals, early) == 15
     late = proposed(made, 4)
     snapshot = made.step + 5
     assert made.proposals[late, P_SNAPSHOT] == snapshot
-    assert governor.deadline_of(made.proposals, late) == snapshot + 9
+    assert governor_state.deadline_of(made.proposals, late) == snapshot + 9
 
     # the delay of the timelock binds at queueing
     made.step = snapshot + 1
@@ -283,11 +284,11 @@ def test_the_extension_is_that_of_the_vote_that_reaches_quorum() -> None:
     made.queue(change)
     made.time_s += 60
     slot = proposed(made, 2)
-    end = governor.deadline_of(made.proposals, slot)
+    end = governor_state.deadline_of(made.proposals, slot)
     made.step = end
     made.execute(change)
     made.vote(slot, 4, FOR)
-    assert governor.deadline_of(made.proposals, slot) == end + 3
+    assert governor_state.deadline_of(made.proposals, slot) == end + 3
 
 
 def test_a_threshold_binds_at_once() -> None:
@@ -350,7 +351,7 @@ def test_who_cancels_when(guardian: int, caller: int, answers: list[int]) -> Non
         if state == QUEUED:
             made.queue(slot)
         if state in (ACTIVE, DEFEATED):
-            made.step = governor.deadline_of(made.proposals, slot) + (state == DEFEATED)
+            made.step = governor_state.deadline_of(made.proposals, slot) + (state == DEFEATED)
         assert made.states()[slot] == state
         given.append(made.cancel(slot, caller))
         if given[-1] == DONE:
@@ -389,8 +390,8 @@ def test_slots_are_given_anew_once_their_proposals_have_ended() -> None:
     assert made.propose(0, 9, CALL) == (NO_FREE_SLOT, -1)
     made.cancel(5, 0)
     assert proposed(made, 9) == 5
-    assert governor.slot_of(made.proposals, 6) == -1
-    assert governor.slot_of(made.proposals, 9) == 5
+    assert governor_state.slot_of(made.proposals, 6) == -1
+    assert governor_state.slot_of(made.proposals, 9) == 5
     made.step = 16  # all are defeated but for what is decided now
     assert made.states() == [DEFEATED] * SLOTS
     assert [proposed(made, identity) for identity in (10, 11, 12)] == [0, 1, 2]  # the oldest first
@@ -419,7 +420,7 @@ def test_holders_without_an_account_count_in_quorum_and_tally() -> None:
     arrays = made.settings, made.proposals, made.votes
     for account in range(5):
         made.vote(slot, account, FOR)
-    assert governor.needed_votes(*arrays, made.step, slot) == 330
+    assert governor_state.needed_votes(*arrays, made.step, slot) == 330
     assert governor.count_weight(*arrays, made.step, slot, FOR, 179) == DONE
     assert made.proposals[slot, 4] == 0  # 329
     assert governor.count_weight(*arrays, made.step, slot, ABSTAIN, 1) == DONE
@@ -465,7 +466,7 @@ def test_the_largest_supply_has_an_exact_quorum() -> None:
     slot = proposed(made)
     made.step += 1
     arrays = made.settings, made.proposals, made.votes
-    assert governor.needed_votes(*arrays, made.step, slot) == MAX_VOTES * 99 // 100
+    assert governor_state.needed_votes(*arrays, made.step, slot) == MAX_VOTES * 99 // 100
 
 
 def test_a_payload_stays_readable_after_execution() -> None:
@@ -476,3 +477,29 @@ def test_a_payload_stays_readable_after_execution() -> None:
     assert made.execute(slot) == DONE
     assert made.proposals[slot, [P_TARGET, P_VALUE]].tolist() == [CALL_SET, 123]
     assert np.count_nonzero(made.proposals[slot + 1 :]) == 0
+
+
+@pytest.mark.parametrize(("grace_s", "step_s"), [(0, 900), (0, 7), (1000, 900), (100, 7)])
+def test_the_next_change_is_when_something_changes(grace_s: int, step_s: int) -> None:
+    made = dao()
+    made.settings[G_GRACE_S] = grace_s
+    voted, unvoted = proposed(made, 1), proposed(made, 2)
+    made.step = 13
+    made.vote(voted, 4, FOR)
+    made.step = 10
+
+    def seen(step: int, slot: int) -> tuple[int, bool]:
+        clocks = step, 1000 + step_s * (step - 10)
+        arrays = made.settings, made.proposals.copy(), made.votes
+        state = governor_state.state_of(*arrays, *clocks, slot)
+        return state, state == QUEUED and clocks[1] >= made.proposals[slot, P_ETA_S]
+
+    for step in range(10, 40):
+        made.step, made.time_s = step, 1000 + step_s * (step - 10)
+        if step == 20:
+            made.queue(voted)
+        for slot in (voted, unvoted):
+            now = made.step, made.time_s, step_s
+            said = governor_state.next_change(made.settings, made.proposals, made.votes, *now, slot)
+            changes = (t for t in range(step + 1, 250) if seen(t, slot) != seen(step, slot))
+            assert said == next(changes, governor_state.NEVER)

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from daogym.envs.dao import governor, results, votes
+from daogym.envs.dao import governor, governor_state, results, votes
 from daogym.envs.dao.governor_layout import (
     EMPTY,
     G_GUARDIAN,
@@ -86,14 +86,14 @@ def _observe(
 ) -> int:
     k = 0
     for slot in range(proposals.shape[0]):
-        state = governor.state_of(settings, proposals, tokens, step, time_s, slot)
+        state = governor_state.state_of(settings, proposals, tokens, step, time_s, slot)
         if state == EMPTY:
             out[k] = 99
             out[k + 1 : k + SLOT_NUMBERS] = 0
         else:
             out[k] = state
             out[k + 1] = proposals[slot, P_SNAPSHOT]
-            out[k + 2] = governor.deadline_of(proposals, slot)
+            out[k + 2] = governor_state.deadline_of(proposals, slot)
             out[k + 3] = proposals[slot, P_ETA_S]
             out[k + 4] = proposals[slot, P_AGAINST]
             out[k + 5] = proposals[slot, P_FOR]
@@ -101,7 +101,7 @@ def _observe(
             out[k + 7] = proposals[slot, P_VOTED]
             out[k + 8] = 0
             if proposals[slot, P_SNAPSHOT] < step:
-                out[k + 8] = governor.needed_votes(settings, proposals, tokens, step, slot)
+                out[k + 8] = governor_state.needed_votes(settings, proposals, tokens, step, slot)
         k += SLOT_NUMBERS
     for parameter in range(GOVERNED):
         out[k] = settings[parameter]
