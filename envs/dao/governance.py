@@ -39,15 +39,7 @@ from .governance_layout import (
     C_PARAMETERS,
     VALUE_SCALE,
 )
-from .governor import (
-    begin_governor,
-    count_weight,
-    deadline_of,
-    execute,
-    propose_with,
-    queue,
-    state_of,
-)
+from .governor import begin_governor, count_weight, execute, propose_with, queue
 from .governor_layout import (
     ACTIVE,
     G_PROPOSAL_THRESHOLD,
@@ -62,6 +54,7 @@ from .governor_layout import (
     QUEUED,
     SUCCEEDED,
 )
+from .governor_state import deadline_of, state_of
 from .results import DONE
 from .votes import begin_votes
 

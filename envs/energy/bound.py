@@ -24,7 +24,9 @@ kVA), so sums obey charge + discharge <= sum of ratings. The gate keeps E_b <= c
 below: if decay E_b >= minimum_b, discharging stops at minimum_b; else there is no discharging
 and E_b' >= decay E_b. By induction E_b(t) >= minimum_b decay^t (the scenario demands initial >=
 minimum). Throughput of a day is at most the charter's budget: the gate reverts a step that
-would overdraw what is left, and only midnight fills it. Wear is paid on charge + discharge. The
+would overdraw what is left, and only midnight fills it, with what the rule in force then gives.
+Under a voted charter rules are exogenous: the path that the seed fixes enters as data, the fee of
+each step in its import price. Wear is paid on charge + discharge. The
 slew limit and reverts only take away.
 
 Cars. Sessions are exogenous (foresight.py). Between arrival and departure a car draws 0 to its
@@ -76,6 +78,7 @@ from .layout import (
     D_OWED_PRICE,
     D_STOCK_PRICE,
     G_FLEXIBILITY_BUDGET_CYCLES_PER_DAY,
+    G_IMPORT_FEE_EUR_PER_KWH,
     PAST_QUARTERS,
     QUARTERS_PER_DAY,
     W_EXPORT_PRICE,
@@ -83,6 +86,7 @@ from .layout import (
 )
 from .linear_programme import LinearProgramme, Solution, Term
 from .nameplate import Nameplate, nameplate_limits
+from .rule_path import true_rules
 
 if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
@@ -119,6 +123,7 @@ def upper_bound(simulator: Simulator) -> Float:
             "bound that all controllers share; use a longer episode_days instead"
         )
     sessions = episode_sessions(simulator)
+    rules = true_rules(simulator)
     known: dict[int, tuple[World, Nameplate]] = {}
     bounds = np.empty(simulator.num_envs)
     for lane, day in enumerate(simulator.state("day").tolist()):
@@ -132,6 +137,7 @@ def upper_bound(simulator: Simulator) -> Float:
             oil_c=float(simulator.state("oil_c")[lane]),
             owed_kwh=float(simulator.state("initial_ev_kwh")[lane]),
             sessions=sessions.of(lane), world=known[day][0], nameplate=known[day][1],
+            rules=rules[lane],
         )  # fmt: skip
         bounds[lane] = episode_bound.value()
     return bounds
@@ -145,11 +151,12 @@ class EpisodeBound:
         soc_kwh: stored at the start, in all batteries.
         oil_c: transformer oil at the start.
         owed_kwh: wanted at the start by the cars that are there.
+        rules: (steps, parameters) governed parameters in force in each step.
     """
 
     def __init__(
         self, domain: Any, day: int, *, soc_kwh: float, oil_c: float, owed_kwh: float,
-        sessions: Sessions, world: World, nameplate: Nameplate,
+        sessions: Sessions, world: World, nameplate: Nameplate, rules: Float,
     ) -> None:  # fmt: skip
         self.domain, self.feeder, self.steps = domain, domain.feeder, domain.horizon
         self.scalar: Mapping[str, float] = domain.scalars()
@@ -157,10 +164,12 @@ class EpisodeBound:
         scenario = domain.scenario
         quarter = np.repeat(np.arange(self.steps // scenario.substeps), scenario.substeps)
         table = domain.loaded.world[:, PAST_QUARTERS + day * QUARTERS_PER_DAY + quarter]
-        self.buy, self.sell = table[W_IMPORT_PRICE], table[W_EXPORT_PRICE]
+        self.rules = rules
+        fee_change = rules[:, G_IMPORT_FEE_EUR_PER_KWH] - self.scalar["import_fee_eur_per_kwh"]
+        self.buy, self.sell = table[W_IMPORT_PRICE] + fee_change, table[W_EXPORT_PRICE]
         last = (day + scenario.episode_days - 1) % domain.loaded.n_days
         self.stock_price = float(domain.loaded.days[D_STOCK_PRICE, last])
-        self.owed_price = float(domain.loaded.days[D_OWED_PRICE, last])
+        self.owed_price = float(domain.loaded.days[D_OWED_PRICE, last] + fee_change[-1])
         self.apparent = nameplate.apparent_kva[quarter]
         self.mismatch = nameplate.mismatch_kw[quarter]
         self.lp = lp = LinearProgramme()
@@ -215,8 +224,8 @@ class EpisodeBound:
             (discharge[1:], out_of),
         )  # fmt: skip
         lp.at_most(rating, (charge, 1.0), (discharge, 1.0))
-        cycles = float(self.domain.governed[G_FLEXIBILITY_BUDGET_CYCLES_PER_DAY])
         days = (steps // self.domain.steps_per_day, self.domain.steps_per_day)
+        cycles = self.rules[:: self.domain.steps_per_day, G_FLEXIBILITY_BUDGET_CYCLES_PER_DAY]
         lp.at_most(
             2.0 * cycles * capacity,
             (charge.reshape(days), self.dt_h), (discharge.reshape(days), self.dt_h),

@@ -14,7 +14,6 @@ from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.ballots import BALLOT_ROWS
 from daogym.envs.dao.governance import advance_governance, begin_amid_proposals, proposed_value
 from daogym.envs.dao.governance_layout import A_HEADER, A_STEP, CAPACITY, SLOTS
-from daogym.envs.dao.governor import deadline_of, needed_votes, state_of
 from daogym.envs.dao.governor_layout import (
     ACTIVE,
     G_MIN_DELAY_S,
@@ -29,6 +28,7 @@ from daogym.envs.dao.governor_layout import (
     QUEUED,
     settings_width,
 )
+from daogym.envs.dao.governor_state import deadline_of, needed_votes, state_of
 from daogym.envs.dao.votes import votes_width
 
 from .layout import (

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from daogym.envs.core.layout import Float
+
 from .foresight import Sessions, episode_sessions
 from .lanes import Actions
 from .lindistflow import LinDistFlow
 from .outlook import Lookout, Mode
 from .plan import Community, Outlook, Plan, ageing_tangents, make_plan
 from .plan_actions import device_actions, fleet_actions
+from .rule_path import true_rules
 from .rules import ActionMode, Controller
 
 if TYPE_CHECKING:
@@ -38,11 +41,20 @@ class RollingMpc(Controller):
         hold: act on that many periods of a plan before planning again; at most 4 (a plan's first
             periods are single steps, see outlook.py), in "fleet" mode only.
 
+        reads_queue: plan with the rule changes that wait in the timelock ("perfect" knows all
+            changes); False plans with the rules in force now.
+
     Raises:
         ValueError: `hold` is out of range.
     """
 
-    def __init__(self, mode: Mode, action_mode: ActionMode | None = None, hold: int = 1) -> None:
+    def __init__(
+        self,
+        mode: Mode,
+        action_mode: ActionMode | None = None,
+        hold: int = 1,
+        reads_queue: bool = True,
+    ) -> None:
         self.mode: Mode = mode
         self.name = f"mpc_{mode}"
         self.action_mode: ActionMode = action_mode or ("device" if mode == "perfect" else "fleet")
@@ -51,9 +63,11 @@ class RollingMpc(Controller):
             raise ValueError(
                 f"hold: 1 to {longest} expected in {self.action_mode} mode, got {hold}"
             )
-        self.hold = hold
+        self.hold, self.reads_queue = hold, reads_queue
         self._community: Community | None = None
         self._sessions: Sessions | None = None
+        self._rules: Float | None = None
+        self._rules_from = 0
         self._episode = np.zeros(0, dtype=np.int64)
         self._step = np.zeros(0, dtype=np.int64)
         self._outlooks: list[Outlook] = []
@@ -69,6 +83,8 @@ class RollingMpc(Controller):
         self._step = np.full(simulator.num_envs, -self.hold)
         if self.mode == "perfect":
             self._sessions = episode_sessions(simulator)
+            self._rules = true_rules(simulator)
+            self._rules_from = int(simulator.state("step").min())
 
     def act(self, simulator: Simulator) -> Actions:
         settings = self._community
@@ -78,7 +94,10 @@ class RollingMpc(Controller):
             self._look_ahead(simulator)
         age = simulator.state("step") - self._step
         if not (age == age[0]).all() or not 0 <= age[0] < self.hold:
-            lookout = Lookout(simulator, self.mode, self._sessions)
+            lookout = Lookout(
+                simulator, self.mode, self._sessions, self._coming_rules(simulator),
+                self.reads_queue,
+            )  # fmt: skip
             self._outlooks = [lookout.outlook(lane) for lane in range(simulator.num_envs)]
             self._plans = _plans(settings, self._outlooks)
             self._step = simulator.state("step").copy()
@@ -86,6 +105,15 @@ class RollingMpc(Controller):
         if self.action_mode == "fleet":
             return fleet_actions(simulator, settings, self._outlooks, self._plans, int(age[0]))
         return device_actions(simulator, settings, self._outlooks, self._plans)
+
+    def _coming_rules(self, simulator: Simulator) -> Float | None:
+        """The true rules of each lane from its own step on; None without foresight."""
+        if self._rules is None:
+            return None
+        step = simulator.state("step")
+        ahead = np.arange(self._rules.shape[1])
+        index = np.minimum(step[:, None] - self._rules_from + ahead, len(ahead) - 1)
+        return self._rules[np.arange(len(step))[:, None], index]
 
 
 def _plans(settings: Community, outlooks: list[Outlook]) -> list[Plan]:

@@ -3,7 +3,7 @@
 "perfect" knows loads, sunshine, prices and cars. "forecast" has what the observation has: the
 means of two-hour blocks and the published prices. "persistence" expects loads and sunshine of
 the same quarter-hour yesterday, and prices as published. The last two know only the cars that
-are there.
+are there, and of the rules those in force and the changes that wait in the timelock.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from .layout import (
     FORECAST_BLOCKS,
     G_EXPORT_LIMIT_SHARE,
     G_FLEXIBILITY_BUDGET_CYCLES_PER_DAY,
+    G_IMPORT_FEE_EUR_PER_KWH,
     PAST_QUARTERS,
     QUARTERS_PER_DAY,
     W_LOAD_BLOCK_KW,
     W_PV_BLOCK_KW,
 )
 from .plan import Car, Outlook
+from .rule_path import announced_rules
 from .tables import forecast_coefficients
 
 if TYPE_CHECKING:
@@ -57,9 +59,19 @@ class Lookout:
 
     Args:
         sessions: the cars of the episodes; needed by "perfect", ignored by the others.
+        rules: (N, steps, parameters) in force from the present step on; needed by "perfect",
+            ignored by the others.
+        reads_queue: whether the others see changes that wait in the timelock.
     """
 
-    def __init__(self, simulator: Simulator, mode: Mode, sessions: Sessions | None) -> None:
+    def __init__(
+        self,
+        simulator: Simulator,
+        mode: Mode,
+        sessions: Sessions | None,
+        rules: Float | None = None,
+        reads_queue: bool = True,
+    ) -> None:
         self.mode: Mode = mode
         self.sessions = sessions
         self.domain: Any = simulator.domain
@@ -68,6 +80,11 @@ class Lookout:
         self.prices = known_prices(simulator)
         self.substeps = self.scenario.substeps
         self.dt_h = self.scenario.step_minutes / 60.0
+        steps = HORIZON_HOURS[mode] * 4 * self.substeps
+        if mode == "perfect" and rules is not None:
+            self.rules = rules
+        else:
+            self.rules = announced_rules(simulator, steps, reads_queue=reads_queue)
 
     def outlook(self, lane: int) -> Outlook:
         """What one lane expects."""
@@ -80,21 +97,27 @@ class Lookout:
         hours = width * self.dt_h
         first = step // self.substeps
         quarter = np.arange(step, end) // self.substeps - first
-        load, pv = self._expected(lane, day, first, int(quarter[-1]) + 1)
+        rules = self.rules[lane, : end - step]
+        limits = rules[:: self.substeps, G_EXPORT_LIMIT_SHARE]
+        load, pv = self._expected(lane, day, first, int(quarter[-1]) + 1, limits)
         spot = self._spot(lane, day, first, quarter)
 
         def mean(by_step: Float) -> Float:
             return np.asarray(np.add.reduceat(by_step, start - step) / width)
 
         price, tariff = mean(spot), self.scenario.tariff
-        stock, owed = self._terminal_prices(lane, day, end)
+        fee = rules[:, G_IMPORT_FEE_EUR_PER_KWH]
+        stock, owed = self._terminal_prices(lane, day, end, float(fee[-1]))
         number = start // domain.steps_per_day - step // domain.steps_per_day
-        cycles = self.state("governed")[lane, G_FLEXIBILITY_BUDGET_CYCLES_PER_DAY]
-        budget = np.full(number[-1] + 1, 2.0 * cycles * domain.battery_kwh_total)
+        # A day's budget is that of the rule in force at its midnight.
+        midnight = (np.arange(number[-1] + 1) + step // domain.steps_per_day) * domain.steps_per_day
+        midnight = np.minimum(np.maximum(midnight - step, 0), len(rules) - 1)
+        cycles = rules[midnight, G_FLEXIBILITY_BUDGET_CYCLES_PER_DAY]
+        budget = 2.0 * cycles * domain.battery_kwh_total
         budget[0] = self.state("budget_kwh")[lane]
         return Outlook(
             hours=hours,
-            buy=price + tariff.import_fee_eur_per_kwh,
+            buy=price + mean(fee),
             sell=tariff.feed_in_share * price,
             load_kw=mean(load[quarter]),
             pv_kw=mean(pv[quarter]),
@@ -107,18 +130,24 @@ class Lookout:
             reactive_kvar=self._reactive(lane),
         )
 
-    def _expected(self, lane: int, day: int, first: int, n: int) -> tuple[Float, Float]:
+    def _expected(
+        self, lane: int, day: int, first: int, n: int, limits: Float
+    ) -> tuple[Float, Float]:
         """Load and available PV of `n` quarter-hours, (n,) kW each."""
         if self.mode == "forecast":
             return self._forecast(lane, day, first, n)
         shift = QUARTERS_PER_DAY if self.mode == "persistence" else 0
         world = true_world(self.domain, day, first - shift, n)
-        return world.load_kw.sum(axis=1), self._connected(world).sum(axis=1)
+        return world.load_kw.sum(axis=1), self._connected(world, limits).sum(axis=1)
 
-    def _connected(self, world: World) -> Float:
-        """Available PV after the charter's export limit of each connection, (Q, n_pv) kW."""
+    def _connected(self, world: World, limits: Float) -> Float:
+        """Available PV after the charter's export limit of each connection, (Q, n_pv) kW.
+
+        `limits` (>= Q,) holds the share of the installed PV that may be exported.
+        """
         feeder = self.domain.feeder
-        limit = self.domain.governed[G_EXPORT_LIMIT_SHARE] * feeder.pv_p_kw
+        known = np.minimum(np.arange(len(world.pv_kw)), len(limits) - 1)
+        limit = limits[known, None] * feeder.pv_p_kw
         return np.minimum(world.pv_kw, limit + world.load_kw[:, feeder.pv_bus])
 
     def _forecast(self, lane: int, day: int, first: int, n: int) -> tuple[Float, Float]:
@@ -146,7 +175,7 @@ class Lookout:
         ahead = (first + quarter) // 4 - first // 4
         return np.asarray(self.prices[lane, np.minimum(ahead, self.prices.shape[1] - 1)])
 
-    def _terminal_prices(self, lane: int, day: int, end: int) -> tuple[float, float]:
+    def _terminal_prices(self, lane: int, day: int, end: int, fee: float) -> tuple[float, float]:
         """EUR/kWh that stored energy is worth, and energy owed to cars costs, after all periods.
 
         At the episode's end what the environment pays (settle.py), before it the mean price of
@@ -154,10 +183,11 @@ class Lookout:
         """
         if end < self.domain.horizon:
             mean = max(float(self.prices[lane].mean()), 0.0)
-            return mean, mean + self.scenario.tariff.import_fee_eur_per_kwh
+            return mean, mean + fee
         last = (day + self.scenario.episode_days - 1) % self.domain.loaded.n_days
         days = self.domain.loaded.days
-        return float(days[D_STOCK_PRICE, last]), float(days[D_OWED_PRICE, last])
+        change = fee - self.scenario.tariff.import_fee_eur_per_kwh
+        return float(days[D_STOCK_PRICE, last]), float(days[D_OWED_PRICE, last]) + change
 
     def _cars(self, lane: int, step: int, start: Int, width: Int, owed: float) -> tuple[Car, ...]:
         end = int(start[-1] + width[-1])

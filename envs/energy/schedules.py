@@ -117,12 +117,17 @@ def mean_money(
     candidates: Float,
     days: int,
 ) -> Float:
-    """Mean EUR of each candidate over the same `days` one-day train episodes, (C,)."""
+    """Mean EUR of each candidate over the same `days` one-day train episodes, (C,).
+
+    A voted charter is searched under its initial values: a day is too short for a vote.
+    """
     from daogym.envs.core.simulator import Simulator
 
     from .domain import EnergyDomain
 
-    domain = EnergyDomain(scenario.model_copy(update={"episode_days": 1}), split="train")
+    static = scenario.charter.model_copy(update={"mode": "static"})
+    day = scenario.model_copy(update={"episode_days": 1, "charter": static})
+    domain = EnergyDomain(day, split="train")
     chunk = max(1, _LANES // days)
     found = []
     for first in range(0, len(candidates), chunk):
