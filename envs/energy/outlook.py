@@ -107,7 +107,8 @@ class Lookout:
 
         price, tariff = mean(spot), self.scenario.tariff
         fee = rules[:, G_IMPORT_FEE_EUR_PER_KWH]
-        stock, owed = self._terminal_prices(lane, day, end, float(fee[-1]))
+        importing = float((load > pv).mean())
+        stock, owed = self._terminal_prices(lane, day, end, float(fee[-1]), importing)
         number = start // domain.steps_per_day - step // domain.steps_per_day
         # A day's budget is that of the rule in force at its midnight.
         midnight = (np.arange(number[-1] + 1) + step // domain.steps_per_day) * domain.steps_per_day
@@ -175,15 +176,18 @@ class Lookout:
         ahead = (first + quarter) // 4 - first // 4
         return np.asarray(self.prices[lane, np.minimum(ahead, self.prices.shape[1] - 1)])
 
-    def _terminal_prices(self, lane: int, day: int, end: int, fee: float) -> tuple[float, float]:
+    def _terminal_prices(
+        self, lane: int, day: int, end: int, fee: float, importing: float
+    ) -> tuple[float, float]:
         """EUR/kWh that stored energy is worth, and energy owed to cars costs, after all periods.
 
         At the episode's end what the environment pays (settle.py), before it the mean price of
-        the observed 24 hours.
+        the observed 24 hours; the fee comes on top for the share of time in which the community
+        will import, which is what stored energy then saves it.
         """
         if end < self.domain.horizon:
             mean = max(float(self.prices[lane].mean()), 0.0)
-            return mean, mean + fee
+            return mean + importing * fee, mean + fee
         last = (day + self.scenario.episode_days - 1) % self.domain.loaded.n_days
         days = self.domain.loaded.days
         change = fee - self.scenario.tariff.import_fee_eur_per_kwh

@@ -23,9 +23,9 @@ GOVERNED_PARAMETERS = (
                       1.0, 1.0, "choose the hours that are worth a scarce budget"),
     GovernedParameter("set_point_slew_share_per_hour", "1/h", 0.4, 4.0, 2.0, "clip",
                       "how fast a battery's power may move away from idle / its rating"),
-    GovernedParameter("import_fee_eur_per_kwh", "EUR/kWh", 0.05, 0.25, 0.08, "price",
+    GovernedParameter("import_fee_eur_per_kwh", "EUR/kWh", 0.05, 0.35, 0.08, "price",
                       "grid fee on top of the day-ahead price, as the tariff's",
-                      0.08, 1.0, "buy before a higher fee, wait for a lower one"),
+                      0.15, 1.0, "buy before a higher fee, wait for a lower one"),
 )  # fmt: skip
 
 
