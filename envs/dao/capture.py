@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from daogym.envs.core.layout import Int
+from daogym.envs.core.layout import Float, Int
 
 from .capture_cases import STORIES
 from .capture_charter import CASES as CASES
@@ -64,6 +64,8 @@ class CaseResult:
         ballots: every vote counted, of all proposals.
         tallies: (steps, 4) Against, For, Abstain of the proposal then live, and its deadline.
         in_force: (steps,) whether a captured value was in force at the end of the step.
+        pool_price, oracle_price: (steps,) millionths of a cent a base unit; the oracle's is nan in
+            cases that have none.
         attack_slot: slot of the attack's last proposal.
         quorum, deadline, eta: of that proposal; base units, steps; eta is -1 if never queued.
         opening_cents, closing_cents: books by account (`capture_play`), conserved exactly.
@@ -89,6 +91,8 @@ class CaseResult:
     ballots: tuple[Ballot, ...]
     tallies: Int
     in_force: NDArray[np.bool_]
+    pool_price: Int
+    oracle_price: Float
     attack_slot: int
     quorum: int
     deadline: int
@@ -172,6 +176,8 @@ def _result(
         ballots=tuple(play.ballots),
         tallies=np.array(play.tallies[: charter.horizon + 1], dtype=np.int64),
         in_force=np.array(play.in_force[: charter.horizon + 1], dtype=np.bool_),
+        pool_price=np.array(play.spot[: charter.horizon + 1], dtype=np.int64),
+        oracle_price=np.array(play.published[: charter.horizon + 1]),
         attack_slot=slot,
         quorum=play.needed(slot),
         deadline=play.deadline(slot),

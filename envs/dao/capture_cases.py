@@ -208,6 +208,7 @@ def oracle_attack(play: Play) -> None:
         mean = sum(window) / len(window)
         with compile_lock(kernels.report_price):
             kernels.report_price(record, settings, reports, play.key, play.step, play.fair, mean)
+        play.oracle_price = float(record[ORACLE_VALUE])
 
     for _ in range(2 * oracle.twap_steps):
         publish()
@@ -238,8 +239,10 @@ def oracle_attack(play: Play) -> None:
     else:
         play.pay(CASH_TREASURY, CASH_ATTACKER, a.margin_cents)
         play.note("closed", "no loan worth the margin: the position is closed")
-    play.tick()
+    publish()
     play.arbitrage()
+    publish()
+    publish()
     slot = play.propose(ATTACKER, hostile(play), attention.turnout, "the rest, and no claims")
     play.run_to(play.now + play.rules.voting_delay + 1)
     play.vote(slot, ATTACKER)

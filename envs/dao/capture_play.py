@@ -192,6 +192,8 @@ class Play:
         self.captured_from = -1
         self.in_force: list[bool] = []
         self.spot: list[int] = []
+        self.published: list[float] = []
+        self.oracle_price = float("nan")
 
     # --- the acts -------------------------------------------------------------------------------
 
@@ -283,6 +285,7 @@ class Play:
         self.tallies.append(self.last_tally)
         self.in_force.append(self.captured_from >= 0)
         self.spot.append(self.pool.price_microcents())
+        self.published.append(self.oracle_price)
 
     def _look(self) -> None:
         slot = self.attack_slot

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from itertools import combinations, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -390,3 +392,37 @@ def test_a_charter_of_ones_own(tmp_path: Path) -> None:
     path.write_text(text.replace("name: late_vote", "name: mine"), encoding="utf-8")
     assert run_case(path, ("guardian",), 0).name == "mine"
     assert not run_case(path, ("guardian",), 0).executed
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tool() -> Any:
+    """The module that makes the page's tables and pictures."""
+    path = ROOT / "tools" / "capture_pictures.py"
+    spec = importlib.util.spec_from_file_location("capture_pictures", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["late_vote", "late_quorum", "quorums"])
+def test_the_page_shows_what_the_code_does(tool: Any, name: str) -> None:
+    shown = dict(tool.TABLE.findall(tool.PAGE.read_text(encoding="utf-8")))
+    made = tool.quorum_table() if name == "quorums" else tool.defence_table(name)
+    assert shown[name] == made, f"{name}: run python tools/capture_pictures.py"
+
+
+def test_the_page_has_a_section_a_table_and_a_picture_for_each_case(tool: Any) -> None:
+    text = tool.PAGE.read_text(encoding="utf-8")
+    shown = dict(tool.TABLE.findall(text))
+    assert set(shown) == {*ALL, "prices", "quorums"}
+    for name in ALL:
+        assert f"\n## {name}\n" in text
+        assert f"images/capture_{name}.png" in text
+        picture = tool.IMAGES / f"capture_{name}.png"
+        assert 5_000 < picture.stat().st_size < 80_000
+        rows = [line.split(" | ")[0].strip("| ") for line in shown[name].splitlines()[2:]]
+        assert rows == [tool.label(defences) for defences in tool.played(name)]
