@@ -25,18 +25,10 @@ from .capture_charter import DEFENCES as DEFENCES
 from .capture_charter import SUPPLY, CaptureCharter
 from .capture_charter import VARIANTS as VARIANTS
 from .capture_charter import load_case as load_case
+from .capture_lane import CASH_ATTACKER, CASH_TREASURY, START, Event, Refused
 from .capture_market import MICRO, Pool, stake_cost
 from .capture_metrics import gini, nakamoto
-from .capture_play import (
-    CASH_ATTACKER,
-    CASH_TREASURY,
-    START,
-    Ballot,
-    Event,
-    Play,
-    Refused,
-    turned_out,
-)
+from .capture_play import Ballot, Play, turned_out
 from .governor_layout import EXECUTED, P_ETA_S
 
 

@@ -12,17 +12,9 @@ from daogym.envs.core.compiled import compile_lock
 from . import capture_kernels as kernels
 from .breaker import breaker_width
 from .capture_charter import StoryName
+from .capture_lane import ALLY, ATTACKER, CASH_ATTACKER, CASH_LENDER, CASH_TREASURY, EXCHANGE
 from .capture_market import MICRO, parts
-from .capture_play import (
-    ALLY,
-    ATTACKER,
-    CASH_ATTACKER,
-    CASH_LENDER,
-    CASH_TREASURY,
-    EXCHANGE,
-    Payload,
-    Play,
-)
+from .capture_play import Payload, Play
 from .oracle import (
     MOST_REPORTERS,
     ORACLE_DEVIATION,

@@ -17,8 +17,9 @@ from daogym.envs.dao import capture_kernels as kernels
 from daogym.envs.dao.capture import CASES, SUPPLY, VARIANTS, CaseResult, load_case, run_case
 from daogym.envs.dao.capture_cases import STORIES
 from daogym.envs.dao.capture_charter import DEFENCES
+from daogym.envs.dao.capture_lane import ATTACKER, POOL
 from daogym.envs.dao.capture_market import MICRO, Pool, parts, stake_cost
-from daogym.envs.dao.capture_play import ATTACKER, POOL, Payload, Play, turned_out
+from daogym.envs.dao.capture_play import Payload, Play, turned_out
 from daogym.envs.dao.counting import AGAINST, FOR
 from daogym.envs.dao.results import ALREADY_VOTED
 
@@ -252,7 +253,7 @@ def test_a_loan_that_is_repaid_in_its_step_never_was(snapshot: bool) -> None:
     weight = play.vote(slot, ATTACKER)
     own = play.charter.units(100_000)
     assert weight == (own if snapshot else own + 5 * SUPPLY)
-    assert play._governor(kernels.VOTE, slot, ATTACKER, FOR, 1, 0) == ALREADY_VOTED
+    assert play.governor(kernels.VOTE, slot, ATTACKER, FOR, 1, 0) == ALREADY_VOTED
 
 
 def test_a_cooldown_counts_what_was_held_all_along() -> None:
