@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -39,10 +40,14 @@ from .governor_layout import (
     P_ETA_S,
     P_EXTENDED,
     P_SNAPSHOT,
+    P_VALUE,
     QUEUED,
     SUCCEEDED,
 )
 from .results import CALL_FAILED, DONE, SNAPSHOT_FORGOTTEN
+
+SWAPPED = "something else"
+"""What the attacker deploys instead."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,12 @@ class Payload:
     """Whether executing the code as it stands does harm that anyone can see."""
     mutable: bool = False
     """Whether the code can be swapped after the vote; a reader of the code sees it."""
-    swapped: bool = False
+    code: str = "as proposed"
+    """Stands for what is deployed at the address that the proposal calls."""
+
+    def code_hash(self) -> int:
+        """Hash of the code as it is deployed now (the first 62 bits of its SHA-256)."""
+        return int.from_bytes(hashlib.sha256(self.code.encode()).digest()[:8], "big") >> 2
 
 
 @lru_cache(maxsize=64)
@@ -149,7 +159,8 @@ class Play(Lane):
     def propose(self, account: int, payload: Payload, turnout: float, text: str) -> int:
         """A proposal of an account; the slot, or -1 where the governor refused it."""
         self.identity += 1
-        slot = self.governor(kernels.PROPOSE, 0, account, self.identity)
+        # What is voted on is the code's hash: the governor keeps it as the payload's value.
+        slot = self.governor(kernels.PROPOSE, 0, account, self.identity, 0, payload.code_hash())
         if slot < 0:
             self.note("refused", f"proposal refused, code {-slot}")
             return -1
@@ -285,17 +296,18 @@ class Play(Lane):
                     eta = int(self.proposals[slot, P_ETA_S]) // self.charter.step_s - START
                     self.note("queued", f"eta at step {eta}")
             payload = self.payloads[slot]
-            if swap_after_s is not None and queued_s >= 0 and not payload.swapped:
+            if swap_after_s is not None and queued_s >= 0 and payload.code != SWAPPED:
                 due = self.time_s >= queued_s + swap_after_s
                 if due or self.rules.timelock_s == 0:
-                    payload.swapped = payload.harmful = True
+                    payload.code, payload.harmful = SWAPPED, True
                     self.note("swap", "the attacker swaps the code behind the proposal")
             ready = state == SUCCEEDED and self.rules.timelock_s == 0
             ready = ready or (
                 self.state(slot) == QUEUED and self.time_s >= self.proposals[slot, P_ETA_S]
             )
             if ready:
-                fits = 0 if self.rules.payload_review and payload.swapped else 1
+                same = payload.code_hash() == self.proposals[slot, P_VALUE]
+                fits = 1 if same or not self.rules.payload_review else 0
                 code = self.governor(kernels.EXECUTE, slot, 0, fits)
                 if code == DONE:
                     self.note("executed", "the payload is executed")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daogym.envs.core.strict import ConfigError
@@ -60,6 +60,7 @@ HELPS_NOT = [
     ("late_vote", ("quorum",)),
     ("late_vote", ("voting_delay",)),
     ("late_quorum", ("timelock",)),
+    ("late_quorum", ("quorum",)),
     ("opaque_payload", ("timelock",)),
     ("opaque_payload", ("late_quorum_extension",)),
     ("oracle_attack", ("oracle_staleness",)),
@@ -119,8 +120,7 @@ def test_what_would_not_have_helped_does_not(name: str, defences: tuple[str, ...
 
 def test_every_defence_of_every_charter_is_played() -> None:
     played = {(name, defence) for name, defences in EVERY for defence in defences}
-    partial = {("opaque_payload", "quorum"), ("late_quorum", "quorum")}
-    partial |= {("late_quorum", "voting_delay")}
+    partial = {("opaque_payload", "quorum"), ("late_quorum", "voting_delay")}
     for name in ALL:
         for defence in load_case(name).defences:
             assert (name, defence) in played | partial
@@ -156,6 +156,74 @@ def test_stolen_tokens_do_not_vote_under_a_cooldown_but_stay_stolen() -> None:
     assert 0 < cooled.treasury_loss_cents < plain.treasury_loss_cents
     both = run_case("oracle_attack", ("cooldown", "oracle_median"), 2)
     assert both.treasury_loss_cents == 0
+
+
+def test_a_quorum_stops_the_bait_where_members_stay_away() -> None:
+    outcomes = []
+    for seed in SEEDS:
+        result = run_case("opaque_payload", ("quorum",), seed)
+        outcomes.append(result.executed)
+        if not result.executed:  # the bait was not carried, so nothing followed
+            tally = [0, 0, 0]
+            for ballot in result.ballots:
+                tally[ballot.support] += ballot.votes
+            assert tally[FOR] + tally[2] < result.quorum
+    assert 0 < sum(outcomes) < len(outcomes)
+
+
+@given(
+    seed=st.integers(0, 50),
+    delay=st.integers(0, 60),
+    period=st.integers(1, 200),
+    quorum=st.integers(0, 12),
+    timelock=st.integers(0, 200_000),
+    reaction=st.integers(0, 200_000),
+    early=st.integers(0, 680_000),
+)
+@settings(max_examples=40, deadline=None)
+def test_any_rules_keep_the_books_and_the_order_of_things(
+    seed: int, delay: int, period: int, quorum: int, timelock: int, reaction: int, early: int
+) -> None:
+    rules = {"voting_delay": delay, "voting_period": period, "quorum_percent": quorum,
+             "timelock_s": timelock, "late_quorum_extension": period // 2}  # fmt: skip
+    overrides = [f"rules.{key}={value}" for key, value in rules.items()]
+    overrides += [f"attacker.early_tokens={early}"]
+    overrides += ["defences.late_quorum_extension.late_quorum_extension=0"]
+    if reaction > 0:
+        overrides += [f"rules.guardian.reaction_s={reaction}"]
+    result = run_case("late_vote", (), seed, overrides)
+    check_books(result)
+    when = {event.what: event.step for event in result.timeline}
+    against, in_favour, abstain = result.tallies[-1, :3].tolist()
+    carried = in_favour > against and in_favour + abstain >= quorum * SUPPLY // 100
+    assert result.passed is carried
+    assert result.executed == ("executed" in when) == (carried and "veto" not in when)
+    assert result.captured_steps == (1401 - when["executed"] if result.executed else 0)
+    if result.executed:
+        assert when["executed"] > result.deadline
+        assert (when["executed"] - when["passed"]) * 900 >= timelock
+        assert result.treasury_loss_cents > 0
+    else:
+        assert result.treasury_loss_cents == 0
+    if "veto" in when:
+        assert (when["veto"] - when["passed"]) * 900 >= reaction
+        assert (when["veto"] - when["passed"] - 1) * 900 < timelock
+    elif carried and reaction > 0:
+        # executed in the first step from eta on, which a guardian in time would have forestalled
+        assert (when["executed"] - when["passed"]) * 900 < reaction
+
+
+def test_the_attackers_cost_is_that_of_the_stake() -> None:
+    charter = load_case("late_vote")
+    token = charter.token
+    pool = Pool(charter.units(token.pool), token.price_microcents * token.pool // MICRO, 30)
+    fair = token.price_microcents * token.supply // SUPPLY
+    stake = charter.units(charter.attacker.stake_tokens)
+    for defences, fall in (((), token.fall_bps), (("guardian",), 0)):
+        result = run_case("late_vote", defences, 0)
+        expected = stake_cost(pool, fair, stake, charter.attacker.slices, fall)
+        assert expected is not None
+        assert result.cost_cents == pytest.approx(expected, rel=1e-3)
 
 
 def test_a_median_of_mostly_pumped_reporters_does_not_help() -> None:
