@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from daogym.envs.core.layout import Float, Int
 
-from .capture_cases import STORIES
+from .capture_cases import STORIES, sell_all
 from .capture_charter import CASES as CASES
 from .capture_charter import DEFENCES as DEFENCES
 from .capture_charter import SUPPLY, CaptureCharter
@@ -28,7 +28,7 @@ from .capture_charter import load_case as load_case
 from .capture_lane import CASH_ATTACKER, CASH_TREASURY, START, Event, Refused
 from .capture_market import MICRO, Pool, stake_cost
 from .capture_metrics import gini, nakamoto
-from .capture_play import Ballot, Play, turned_out
+from .capture_play import Ballot, NoProposal, Play, turned_out
 from .governor_layout import EXECUTED, P_ETA_S
 
 
@@ -58,7 +58,7 @@ class CaseResult:
         in_force: (steps,) whether a captured value was in force at the end of the step.
         pool_price, oracle_price: (steps,) millionths of a cent a base unit; the oracle's is nan in
             cases that have none.
-        attack_slot: slot of the attack's last proposal.
+        attack_slot: slot of the attack's last proposal; -1 where none was let through.
         quorum, deadline, eta: of that proposal; base units, steps; eta is -1 if never queued.
         opening_cents, closing_cents: books by account (`capture_play`), conserved exactly.
     """
@@ -118,7 +118,10 @@ def run_case(
     charter = load_case(name, tuple(overrides))
     rules = charter.with_defences(tuple(defences))
     play = Play(charter, rules, seed)
-    STORIES[charter.story](play)
+    try:
+        STORIES[charter.story](play)
+    except NoProposal:
+        sell_all(play)
     play.run_out()
     play.close_step()
     if not play.books_balance():
@@ -136,20 +139,21 @@ def _result(
             owner = max(ballot.voter, -1)  # the attacker's accounts are one owner
             cast[owner] = cast.get(owner, 0) + ballot.votes
     members = turned_out(charter.electorate, 1.0).weights
-    against = play.tally(slot)[0]
-    needed = max(play.needed(slot), against + 1)
+    proposed = slot >= 0
+    quorum = play.needed(slot) if proposed else 0
+    needed = max(quorum, play.last_tally[0] + 1)
     token = charter.token
     pool = Pool(
         charter.units(token.pool), token.price_microcents * token.pool // MICRO, token.pool_fee_bps
     )
-    eta_s = int(play.proposals[slot, P_ETA_S])
+    eta_s = int(play.proposals[slot, P_ETA_S]) if proposed else 0
     stolen_value = play.stolen_tokens * play.fair_before // MICRO
     return CaseResult(
         name=charter.name,
         defences=defences,
         seed=seed,
         passed=slot in play.carried,
-        executed=play.state(slot) == EXECUTED,
+        executed=proposed and play.state(slot) == EXECUTED,
         captured_steps=sum(play.in_force[: charter.horizon + 1]),
         treasury_loss_cents=int(play.opening[CASH_TREASURY] - play.cents[CASH_TREASURY])
         + stolen_value,
@@ -171,8 +175,8 @@ def _result(
         pool_price=np.array(play.spot[: charter.horizon + 1], dtype=np.int64),
         oracle_price=np.array(play.published[: charter.horizon + 1]),
         attack_slot=slot,
-        quorum=play.needed(slot),
-        deadline=play.deadline(slot),
+        quorum=quorum,
+        deadline=play.deadline(slot) if proposed else -1,
         eta=eta_s // charter.step_s - START if eta_s > 0 else -1,
         opening_cents=tuple(play.opening.tolist()),
         closing_cents=tuple(play.cents.tolist()),

@@ -75,11 +75,11 @@ def beanstalk(play: Play) -> None:
     play.note("loan", f"{a.flash_cents / 100:,.0f} borrowed for one transaction")
     play.pay(CASH_LENDER, CASH_ATTACKER, a.flash_cents)
     play.mint_tokens(play.charter.units(a.flash_tokens))
-    before = play.proposals[slot].copy()
+    before, counted = play.proposals[slot].copy(), len(play.ballots)
     play.vote(slot, ATTACKER)
     carried = play.rules.emergency_percent > 0 and play.emergency(slot)
     if not carried:
-        play.revert(slot, before)
+        play.revert(slot, before, counted)
     at_once = carried and play.rules.timelock_s == 0 and play.push(slot)
     if at_once:
         play.capture()

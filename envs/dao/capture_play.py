@@ -78,6 +78,10 @@ class Payload:
         return int.from_bytes(hashlib.sha256(self.code.encode()).digest()[:8], "big") >> 2
 
 
+class NoProposal(Exception):
+    """The attacker lacks the votes that a proposal needs."""
+
+
 @lru_cache(maxsize=64)
 def turned_out(settings: ElectorateSettings, turnout: float) -> Electorate:
     """The electorate with every participation multiplied by `turnout`."""
@@ -157,13 +161,17 @@ class Play(Lane):
     # --- proposals and votes --------------------------------------------------------------------
 
     def propose(self, account: int, payload: Payload, turnout: float, text: str) -> int:
-        """A proposal of an account; the slot, or -1 where the governor refused it."""
+        """A proposal of an account; the slot.
+
+        Raises:
+            NoProposal: the governor refused it, which ends the story.
+        """
         self.identity += 1
         # What is voted on is the code's hash: the governor keeps it as the payload's value.
         slot = self.governor(kernels.PROPOSE, 0, account, self.identity, 0, payload.code_hash())
         if slot < 0:
             self.note("refused", f"proposal refused, code {-slot}")
-            return -1
+            raise NoProposal(f"code {-slot}")
         self.payloads[slot], self.turnout[slot] = payload, turnout
         self.attack_slot = slot
         self.live.add(slot)
@@ -187,11 +195,10 @@ class Play(Lane):
         self.note("vote", f"{weight / SUPPLY:.2%} of the supply voted by the attacker")
         return weight
 
-    def revert(self, slot: int, row: Int) -> None:
-        """Undo the attacker's last vote: a transaction that fails leaves the proposal as it was."""
+    def revert(self, slot: int, row: Int, counted: int) -> None:
+        """A transaction that fails leaves the proposal and the `counted` ballots as they were."""
         self.proposals[slot] = row
-        if self.ballots and self.ballots[-1].voter < 0:
-            self.ballots.pop()
+        del self.ballots[counted:]
         self.note("reverted", "the transaction fails as a whole")
 
     def emergency(self, slot: int) -> bool:

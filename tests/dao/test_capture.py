@@ -226,6 +226,24 @@ def test_the_attackers_cost_is_that_of_the_stake() -> None:
         assert result.cost_cents == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.parametrize("name", ["beanstalk", "late_vote", "opaque_payload"])
+def test_who_cannot_propose_cannot_attack(name: str) -> None:
+    result = run_case(name, (), 0, ["rules.threshold_tokens=900000"])
+    assert not result.passed and not result.executed and result.attack_slot == -1
+    assert result.treasury_loss_cents == 0 and result.captured_steps == 0
+    assert result.profit_cents < 0 and result.ballots == ()
+    check_books(result)
+
+
+def test_a_flash_loan_below_the_emergency_share_reverts() -> None:
+    # 50 of 150 million votes: less than 67 %, and less than half of the supply at the snapshot
+    result = run_case("beanstalk", (), 0, ["attacker.flash_tokens=50000000"])
+    assert not result.executed and result.treasury_loss_cents == 0
+    assert "reverted" in {event.what for event in result.timeline}
+    assert result.tallies[-1, FOR] == load_case("beanstalk").units(200_000)
+    assert result.profit_cents > -1_000_000  # no fee: the loan never was
+
+
 def test_a_median_of_mostly_pumped_reporters_does_not_help() -> None:
     pumped = ["defences.oracle_median.oracle.pumped=4"]
     assert run_case("oracle_attack", ("oracle_median",), 0, pumped).executed
@@ -339,11 +357,9 @@ def test_a_cooldown_counts_what_was_held_all_along() -> None:
 @pytest.mark.parametrize("extra,carried", [(0, False), (1, True)])
 def test_the_emergency_commit_asks_for_more_than_its_share(extra: int, carried: bool) -> None:
     play = playing("beanstalk")
+    play.buy(play.charter.units(200_000))
+    play.tick()
     slot = play.propose(ATTACKER, Payload(-0.1, True), 1.0, "a proposal")
-    if slot < 0:
-        play.buy(play.charter.units(200_000))
-        play.tick()
-        slot = play.propose(ATTACKER, Payload(-0.1, True), 1.0, "a proposal")
     play.tick()
     play.tick()
     # v / (SUPPLY + minted) == 67 / 100 exactly for v = own + minted
