@@ -15,7 +15,7 @@ from typing import Any
 from daogym.envs.core.compiled import kernel_entry, kernel_function
 from daogym.envs.core.layout import Float, Int
 
-from . import breaker, governor, oracle, rules, treasury, votes
+from . import breaker, governor, governor_state, oracle, rules, treasury, votes
 from .ballots import OTHER_CONTENT, draw_ballots, pop_ballots
 from .counting import ABSTAIN, AGAINST, FOR, support_reached_early
 from .governor_layout import (
@@ -71,9 +71,9 @@ def governor_act(
     if what == CANCEL:
         return governor.cancel(settings, proposals, tokens, step, time_s, slot, account)
     if what == STATE:
-        return governor.state_of(settings, proposals, tokens, step, time_s, slot)
+        return governor_state.state_of(settings, proposals, tokens, step, time_s, slot)
     if what == NEEDED:
-        return governor.needed_votes(settings, proposals, tokens, step, slot)
+        return governor_state.needed_votes(settings, proposals, tokens, step, slot)
     return _emergency_commit(settings, proposals, tokens, step, slot, value, more)
 
 
@@ -123,7 +123,7 @@ def _emergency_commit(
 
     The vote's duration is cut to the step before; everything after goes the governor's own way.
     """
-    if governor.ballot_state(settings, proposals, tokens, step, slot) != ACTIVE:
+    if governor_state.ballot_state(settings, proposals, tokens, step, slot) != ACTIVE:
         return UNEXPECTED_STATE
     snapshot = proposals[slot, P_SNAPSHOT]
     supply = votes.total_supply(tokens)
