@@ -3,7 +3,7 @@
 No package of the npm registry holds the source of Safe's AllowanceModule (there are packages with
 its addresses and ABI only), so ``contracts/src/SpendingAllowance.sol`` says its rule anew. It is
 tested on the numbers of the module's own tests (``allowanceSingle.spec.ts`` and
-``allowanceRecurring.spec.ts`` of safe-global/safe-modules); then the rule is compared with it.
+``allowanceRecurring.spec.ts`` of safe-global/safe-modules); then the kernels are compared with it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ import random
 from collections import Counter
 from typing import NamedTuple
 
+import numpy as np
 import pytest
+
+from daogym.envs.dao.allowance import set_allowance, spend_allowance
+from daogym.envs.dao.rules import DONE, REVERT
 
 from .evm import Answer, Chain, numbers, reason_to_skip
 
@@ -42,27 +46,20 @@ def met(allowance: Allowance, minute: int) -> Allowance:
 
 
 def spend(allowance: Allowance, minute: int, value: int) -> tuple[bool, Allowance]:
-    """Whether `value` may be spent in this minute, and the allowance afterwards."""
-    amount, spent, period, last = met(allowance, minute)
-    if value == 0 or value > amount - spent:
-        return False, allowance
-    return True, Allowance(amount, spent + value, period, last)
+    """Whether the kernel lets `value` be spent in this minute, and its record afterwards."""
+    record = np.array(allowance, dtype=np.int64)
+    allowed, code = spend_allowance(record, minute, value, REVERT)
+    assert (allowed == value and code == DONE) or (allowed == 0 and code != DONE)
+    return code == DONE, Allowance(*record.tolist())
 
 
 def grant(
     allowance: Allowance, minute: int, amount: int, period: int, base: int
 ) -> tuple[bool, Allowance]:
-    """Whether the allowance may be set so in this minute, and the allowance afterwards."""
-    if base > minute or (base > 0 and period == 0):
-        return False, allowance
-    _, spent, _, last = met(allowance, minute)
-    if base > 0:
-        last = minute - (minute - base) % period
-    return True, Allowance(amount, spent, period, last or minute)
-
-
-SPEND, GRANT = spend, grant
-"""The rules under test: anything with these signatures."""
+    """Whether the kernel sets the allowance so in this minute, and its record afterwards."""
+    record = np.array(allowance, dtype=np.int64)
+    code = set_allowance(record, minute, amount, period, base)
+    return code == DONE, Allowance(*record.tolist())
 
 
 class Module:
@@ -178,12 +175,12 @@ def test_the_rule_agrees_with_the_contract() -> None:
                 period = rng.choice([0, rng.randint(1, 60), DAY])
                 base = rng.choice([0, module.minute - rng.randint(-500, 5000)])
                 amount = rng.choice([0, rng.randint(1, 1000)])
-                accepted, allowance = GRANT(allowance, module.minute, amount, period, base)
+                accepted, allowance = grant(allowance, module.minute, amount, period, base)
                 assert (module.set(amount, period, base) is None) == accepted
                 counts["granted" if accepted else "not granted"] += 1
             left = max(allowance.amount - met(allowance, module.minute).spent, 0)
             value = rng.choice([0, left, left + 1, rng.randint(0, 100), rng.randint(0, 1000)])
-            accepted, allowance = SPEND(allowance, module.minute, value)
+            accepted, allowance = spend(allowance, module.minute, value)
             assert (module.spend(value) is None) == accepted
             assert module.allowance() == met(allowance, module.minute)
             counts["spent" if accepted else "refused"] += 1
