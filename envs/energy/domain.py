@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from daogym.envs.core.elementwise import log_array
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
-from daogym.envs.core.strict import ConfigError, hash_model
+from daogym.envs.core.strict import hash_model
+from daogym.envs.dao.charter import GovernedParameter
 from daogym.envs.dao.governance_layout import Governance, pack_governance
 
 from . import kernel
@@ -24,7 +25,6 @@ from .layout import (
     AUTORESET_SAME_STEP,
     COSTS,
     EVENTS,
-    G_IMPORT_FEE_EUR_PER_KWH,
     GOVERNED,
     N_GOVERNED,
     OUT_WIDTH,
@@ -37,7 +37,7 @@ from .layout import (
 )
 from .observation import observation_fields
 from .request import MAX_OFFSET_SHARE, N_FLEET
-from .scenario import GOVERNED_PARAMETERS, EnergyScenario
+from .scenario import GOVERNED_PARAMETERS, IMPORT_FEE, EnergyScenario
 from .tables import clock_table, exact_power, forecast_coefficients, load_tables
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class EnergyDomain:
             )
         self.reward_scale = scenario.reward_scale
         self.start_days = self._start_days()
-        parameters = scenario.governed_parameters
+        parameters = self._governed_parameters()
         self.governed = scenario.charter.values(parameters)
         self.governance: Governance | None = None
         if scenario.charter.mode == "voted":
@@ -111,7 +111,6 @@ class EnergyDomain:
                 steps_per_day=self.steps_per_day,
                 horizon=self.horizon,
             )
-            self._check_fees(parameters[G_IMPORT_FEE_EUR_PER_KWH].low)
         self.transformer_kva = self.feeder.transformer_kva * scenario.stress.transformer
         self.battery_kwh_total = float(sum(self.feeder.battery_e_kwh.tolist()))
         self.load_kw_high = float(self.loaded.world[2].max()) * 1.2
@@ -120,8 +119,8 @@ class EnergyDomain:
             self.transformer_kva,
             self.load_kw_high,
             2.0 * max(GOVERNED_PARAMETERS[2].high, 1e-3) * max(self.battery_kwh_total, 1.0),
-            np.array([p.low for p in GOVERNED_PARAMETERS]),
-            np.array([p.high for p in GOVERNED_PARAMETERS]),
+            np.array([p.low for p in parameters]),
+            np.array([p.high for p in parameters]),
             None
             if self.governance is None
             else scenario.charter.governor.cycle_steps * scenario.step_minutes / 60.0,
@@ -196,17 +195,17 @@ class EnergyDomain:
 
         return upper_bound(simulator)
 
-    def _check_fees(self, lowest: float) -> None:
-        """No vote may make exporting pay more than importing costs."""
+    def _governed_parameters(self) -> tuple[GovernedParameter, ...]:
+        """The scenario's; no vote may make exporting pay more than importing costs.
+
+        So the lowest fee is raised to where exports at the deepest price earn what imports cost.
+        """
         spot = self.loaded.price_hours
-        most = float((self.scenario.tariff.feed_in_share * spot - spot).max())
-        if most > lowest:
-            raise ConfigError(
-                "scenario", "charter",
-                f"import_fee_eur_per_kwh may be voted down to {lowest}, but at the lowest price, "
-                f"{spot.min():.3f} EUR/kWh, exports would then earn more than imports cost; at "
-                f"least {most:.3f} would be needed: lower tariff.feed_in_share",
-            )  # fmt: skip
+        needed = float((self.scenario.tariff.feed_in_share * spot - spot).max())
+        return tuple(
+            dataclasses.replace(p, low=max(p.low, needed)) if p.name == IMPORT_FEE else p
+            for p in self.scenario.governed_parameters
+        )
 
     def _start_days(self) -> Int:
         series, days = self.loaded.series, self.scenario.episode_days

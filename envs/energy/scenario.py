@@ -11,6 +11,7 @@ from pydantic import model_validator
 from daogym.envs.core.strict import StrictModel
 from daogym.envs.dao.charter import Charter, GovernedParameter
 
+IMPORT_FEE = "import_fee_eur_per_kwh"
 GOVERNED_PARAMETERS = (
     GovernedParameter("export_limit_share", "1", 0.0, 1.0, 0.7, "clip",
                       "largest export of a connection with PV / its installed PV",
@@ -23,7 +24,7 @@ GOVERNED_PARAMETERS = (
                       1.0, 1.0, "choose the hours that are worth a scarce budget"),
     GovernedParameter("set_point_slew_share_per_hour", "1/h", 0.4, 4.0, 2.0, "clip",
                       "how fast a battery's power may move away from idle / its rating"),
-    GovernedParameter("import_fee_eur_per_kwh", "EUR/kWh", 0.05, 0.35, 0.08, "price",
+    GovernedParameter(IMPORT_FEE, "EUR/kWh", 0.05, 0.35, 0.08, "price",
                       "grid fee on top of the day-ahead price, as the tariff's",
                       0.15, 1.0, "buy before a higher fee, wait for a lower one"),
 )  # fmt: skip
@@ -163,8 +164,7 @@ class EnergyScenario(StrictModel):
         """`GOVERNED_PARAMETERS`, the tariff's fee the initial value of `import_fee_eur_per_kwh`."""
         fee = self.tariff.import_fee_eur_per_kwh
         return tuple(
-            replace(p, initial=fee) if p.name == "import_fee_eur_per_kwh" else p
-            for p in GOVERNED_PARAMETERS
+            replace(p, initial=fee) if p.name == IMPORT_FEE else p for p in GOVERNED_PARAMETERS
         )
 
     @property

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import daogym
 from daogym.envs.core.simulator import Simulator
-from daogym.envs.energy.layout import D_STOCK_PRICE, PAST_QUARTERS
+from daogym.envs.energy.layout import D_STOCK_PRICE, N_GOVERNED_STATIC, PAST_QUARTERS
 
 pytestmark = pytest.mark.kernel
 
@@ -44,7 +44,7 @@ def meant(simulator: Simulator) -> dict[str, NDArray[Any]]:
         "relay_hold": state("relay_hold_steps") * dt_h,
         "soc_share": state("soc_kwh").sum(axis=1) / capacity,
         "budget_left": state("budget_kwh"),
-        "governed": state("governed"),
+        "governed": state("governed")[:, :N_GOVERNED_STATIC],
         "bus_voltage": state("voltage_pu")[:, 1:],
         "soc": state("soc_kwh"),
         "battery": state("battery_kw"),
@@ -105,13 +105,14 @@ def test_prices_are_those_published_at_one_o_clock() -> None:
 
 def change_tomorrow(simulator: Simulator, day_of_episode: int) -> None:
     """Other prices from the midnight after `day_of_episode` on, in this simulator alone."""
-    rows, world, price_hours, days = (array.copy() for array in simulator._tables)
+    *arrays, charter = simulator._tables
+    rows, world, price_hours, days = (array.copy() for array in arrays)
     day = int(simulator.state("day")[0]) + day_of_episode + 1
     past_hours, past_quarters = PAST_QUARTERS // 4, PAST_QUARTERS
     price_hours[past_hours + day * 24 :] += 0.123
     world[0:2, past_quarters + day * 96 :] += 0.123
     days[D_STOCK_PRICE, day:] += 0.123
-    simulator._tables = (rows, world, price_hours, days)
+    simulator._tables = (rows, world, price_hours, days, charter)
     simulator._reset_tables = simulator._tables[1:]
 
 
