@@ -7,8 +7,8 @@ a voted charter the path of the rules is fixed by the seed.
 Step and time are one clock: a step counts as a "second" of the timelock. Arrays of a lane (shapes
 in `governance_layout.state_sizes`): ``settings``, ``proposals`` and ``votes`` of the governor,
 ``clock`` and ``events`` of the ballots, ``values`` (parameters,) in force in their own units, and
-``agenda``: the governor's own clock (steps done), the next step at which a proposal moves on, the
-number of changes so far, and the step of each parameter's last change.
+``agenda``: the governor's own clock (steps done), the next steps at which a proposal moves on and a
+ballot is due, the number of changes so far, and the step of each parameter's last change.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from daogym.envs.core.layout import Float, Int
 
 from .arrivals import PROPOSED, arrivals, draw_proposal
 from .ballots import (
-    ballots_due,
+    BALLOT_NEXT,
     clear_ballots,
     draw_ballots,
     pop_ballots,
@@ -32,6 +32,7 @@ from .electorate_layout import I_WEIGHTS
 from .governance_layout import (
     A_CHANGES,
     A_HEADER,
+    A_NEXT_BALLOT,
     A_NEXT_STEP,
     A_STEP,
     C_EARLIER_STEPS,
@@ -73,6 +74,7 @@ def begin_governance(
         clear_ballots(clock, slot)
     agenda[A_STEP] = 0
     agenda[A_NEXT_STEP] = _NEVER
+    agenda[A_NEXT_BALLOT] = _NEVER
     agenda[A_CHANGES] = 0
     for p in range(charter_ints[C_PARAMETERS]):
         agenda[A_HEADER + p] = -_NEVER
@@ -87,6 +89,8 @@ def begin_amid_proposals(
     """`begin_governance`, then as many steps as two cycles take: episodes begin amid proposals."""
     begin_governance(charter_ints, rules, settings, proposals, votes, clock, agenda)
     for _ in range(charter_ints[C_EARLIER_STEPS]):
+        if quiet_step(key, electorate_floats, agenda):
+            continue
         advance_governance(
             key, charter_ints, charter_floats, electorate_ints, electorate_floats, settings,
             proposals, votes, clock, events, agenda, values,
@@ -121,19 +125,22 @@ def advance_governance(
     key: Any, charter_ints: Int, charter_floats: Float, electorate_ints: Int,
     electorate_floats: Float, settings: Int, proposals: Int, votes: Int, clock: Int, events: Int,
     agenda: Int, values: Float,
-) -> int:  # fmt: skip
+) -> bool:  # fmt: skip
     """One step of the governor's clock: ballots are counted, proposals move on, members propose.
 
     Returns:
-        How many parameters changed; they are in force from the next step on.
+        Whether any of that happened: else every state, tally and value is what it was. What
+        changed is in force from the next step on.
     """
     step = agenda[A_STEP]
     agenda[A_STEP] = step + 1
-    if ballots_due(clock, step):
+    happened = False
+    if step >= agenda[A_NEXT_BALLOT]:
         _count_ballots(step, settings, proposals, votes, clock, events)
-    changed = 0
+        happened = True
     if step >= agenda[A_NEXT_STEP]:
-        changed = _move_on(
+        happened = True
+        _move_on(
             key, step, charter_ints, charter_floats, electorate_ints, electorate_floats, settings,
             proposals, votes, clock, events, agenda, values,
         )  # fmt: skip
@@ -143,7 +150,25 @@ def advance_governance(
             key, step, place, charter_ints, charter_floats, electorate_ints, electorate_floats,
             settings, proposals, votes, agenda, values,
         )  # fmt: skip
-    return changed
+        happened = True
+    if happened:
+        agenda[A_NEXT_BALLOT] = clock[BALLOT_NEXT].min()
+    return happened
+
+
+@kernel_function
+def quiet_step(key: Any, electorate_floats: Float, agenda: Int) -> bool:
+    """Do the step if nothing happens in it, which is most of them; else leave it undone.
+
+    It reads a few numbers only; where it answers False, call `advance_governance`.
+    """
+    step = agenda[A_STEP]
+    if step >= agenda[A_NEXT_STEP] or step >= agenda[A_NEXT_BALLOT]:
+        return False
+    if arrivals(key, step, electorate_floats) > 0:
+        return False
+    agenda[A_STEP] = step + 1
+    return True
 
 
 @kernel_function
@@ -153,7 +178,7 @@ def _count_ballots(
     due = np.zeros(3, dtype=np.int64)
     for slot in range(proposals.shape[0]):
         due[:] = 0
-        if pop_ballots(clock, events, slot, step, due) > 0:
+        if clock[BALLOT_NEXT, slot] <= step and pop_ballots(clock, events, slot, step, due) > 0:
             for support in range(3):
                 if due[support] > 0:
                     count_weight(settings, proposals, votes, step, slot, support, due[support])
@@ -164,10 +189,9 @@ def _move_on(
     key: Any, step: int, charter_ints: Int, charter_floats: Float, electorate_ints: Int,
     electorate_floats: Float, settings: Int, proposals: Int, votes: Int, clock: Int, events: Int,
     agenda: Int, values: Float,
-) -> int:  # fmt: skip
+) -> None:  # fmt: skip
     """Snapshots, queueing and execution that are due, and the step of the next one."""
     n = charter_ints[C_PARAMETERS]
-    changed = 0
     following = _NEVER
     for slot in range(proposals.shape[0]):
         state = state_of(settings, proposals, votes, step, step, slot)
@@ -188,7 +212,6 @@ def _move_on(
                 values[target] = proposed_value(charter_ints, charter_floats, proposals, slot)
                 agenda[A_HEADER + target] = step
                 agenda[A_CHANGES] += 1
-                changed += 1
         elif state == QUEUED:
             following = min(following, proposals[slot, P_ETA_S])
         elif state == PENDING:
@@ -197,7 +220,6 @@ def _move_on(
         elif state == ACTIVE:
             following = min(following, deadline_of(proposals, slot) + 1)
     agenda[A_NEXT_STEP] = following
-    return changed
 
 
 @kernel_function

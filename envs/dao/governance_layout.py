@@ -30,8 +30,8 @@ C_HEADER = 2
 
 # What a lane keeps beside the governor's own arrays, int64: the header, then the step of each
 # parameter's last change.
-A_STEP, A_NEXT_STEP, A_CHANGES = 0, 1, 2
-A_HEADER = 3
+A_STEP, A_NEXT_STEP, A_NEXT_BALLOT, A_CHANGES = 0, 1, 2, 3
+A_HEADER = 4
 
 VALUE_SCALE = 1_000_000_000
 """Payloads hold a value as this many parts of the parameter's range."""

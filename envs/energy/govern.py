@@ -12,7 +12,12 @@ from typing import Any
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.ballots import BALLOT_ROWS
-from daogym.envs.dao.governance import advance_governance, begin_amid_proposals, proposed_value
+from daogym.envs.dao.governance import (
+    advance_governance,
+    begin_amid_proposals,
+    proposed_value,
+    quiet_step,
+)
 from daogym.envs.dao.governance_layout import A_HEADER, A_STEP, CAPACITY, SLOTS
 from daogym.envs.dao.governor_layout import (
     ACTIVE,
@@ -38,6 +43,7 @@ from .layout import (
     S_BALLOTS,
     S_GOVERNED,
     S_GOVERNOR,
+    S_LIVE_PROPOSALS,
     S_PROPOSALS,
     S_VOTES,
 )
@@ -70,12 +76,15 @@ def begin_charter(lane: int, key: Any, charter: Any, pi: Int, sf: Float, si: Int
         _row(lane, pi, si, S_AGENDA, _AGENDA),
         sf[lane, pi[S_GOVERNED] : pi[S_GOVERNED] + N_GOVERNED],
     )  # fmt: skip
+    _look_at_proposals(lane, charter, pi, sf, si)
 
 
 @kernel_function
 def govern(lane: int, key: Any, charter: Any, pi: Int, sf: Float, si: Int) -> None:
     """One step of the governor; what it changes is in force from the next step on."""
-    advance_governance(
+    if quiet_step(key, charter[3], _row(lane, pi, si, S_AGENDA, _AGENDA)):
+        return
+    happened = advance_governance(
         key, charter[0], charter[1], charter[2], charter[3],
         _row(lane, pi, si, S_GOVERNOR, _GOVERNOR),
         _row(lane, pi, si, S_PROPOSALS, SLOTS * PROPOSAL_WIDTH).reshape((SLOTS, PROPOSAL_WIDTH)),
@@ -85,28 +94,29 @@ def govern(lane: int, key: Any, charter: Any, pi: Int, sf: Float, si: Int) -> No
         _row(lane, pi, si, S_AGENDA, _AGENDA),
         sf[lane, pi[S_GOVERNED] : pi[S_GOVERNED] + N_GOVERNED],
     )  # fmt: skip
+    if happened:
+        _look_at_proposals(lane, charter, pi, sf, si)
 
 
 @kernel_function
-def write_proposals(
-    lane: int, dt_h: float, charter: Any, pi: Int, sf: Float, si: Int, physical: Float, first: int
-) -> None:
-    """Five blocks of one number a parameter from `first` on: the live proposal on it.
+def _look_at_proposals(lane: int, charter: Any, pi: Int, sf: Float, si: Int) -> None:
+    """Rewrite the lane's `live_proposals`, (5, parameters), after something happened.
 
-    Value it would set (the one in force where there is none), stage, hours until it is in force if
-    it passes, margin (For - Against) / (For + Against), votes towards quorum / quorum.
+    Value it would set (the one in force where there is none), stage, step of the governor's clock
+    at which it acts if it passes, margin, votes towards quorum / quorum.
     """
     n = N_GOVERNED
+    first = pi[S_LIVE_PROPOSALS]
     for p in range(n):
-        physical[first + p] = sf[lane, pi[S_GOVERNED] + p]
+        sf[lane, first + p] = sf[lane, pi[S_GOVERNED] + p]
         for block in range(1, PROPOSAL_FIELDS):
-            physical[first + block * n + p] = 0.0
+            sf[lane, first + block * n + p] = 0.0
     settings = _row(lane, pi, si, S_GOVERNOR, _GOVERNOR)
     proposals = _row(lane, pi, si, S_PROPOSALS, SLOTS * PROPOSAL_WIDTH).reshape(
         (SLOTS, PROPOSAL_WIDTH)
     )
     votes = _row(lane, pi, si, S_VOTES, _VOTES).reshape((1, _VOTES))
-    # The last step that the governor has done; the next one comes with the coming step.
+    # The last step that the governor has done.
     now = si[lane, pi[S_AGENDA] + A_STEP] - 1
     for slot in range(SLOTS):
         if proposals[slot, P_ID] == 0:
@@ -125,13 +135,28 @@ def write_proposals(
         acts = proposals[slot, P_ETA_S]
         if state != QUEUED:
             acts = deadline_of(proposals, slot) + 1 + settings[G_MIN_DELAY_S]
-        physical[first + p] = proposed_value(charter[0], charter[1], proposals, slot)
-        physical[first + n + p] = stage
-        physical[first + 2 * n + p] = (acts - now) * dt_h
+        sf[lane, first + p] = proposed_value(charter[0], charter[1], proposals, slot)
+        sf[lane, first + n + p] = stage
+        sf[lane, first + 2 * n + p] = acts
         against, votes_for = proposals[slot, P_AGAINST], proposals[slot, P_FOR]
         if votes_for + against > 0:
-            physical[first + 3 * n + p] = (votes_for - against) / (votes_for + against)
+            sf[lane, first + 3 * n + p] = (votes_for - against) / (votes_for + against)
         if state != PENDING:
             needed = max(needed_votes(settings, proposals, votes, now, slot), 1)
             counted = votes_for + proposals[slot, P_ABSTAIN]
-            physical[first + 4 * n + p] = counted / needed
+            sf[lane, first + 4 * n + p] = counted / needed
+
+
+@kernel_function
+def write_proposals(
+    lane: int, dt_h: float, pi: Int, sf: Float, si: Int, physical: Float, first: int
+) -> None:
+    """The lane's `live_proposals` as observed: hours until it acts instead of the step."""
+    n = N_GOVERNED
+    live = pi[S_LIVE_PROPOSALS]
+    for c in range(PROPOSAL_FIELDS * n):
+        physical[first + c] = sf[lane, live + c]
+    now = si[lane, pi[S_AGENDA] + A_STEP] - 1
+    for p in range(n):
+        if physical[first + n + p] > 0.0:
+            physical[first + 2 * n + p] = (physical[first + 2 * n + p] - now) * dt_h

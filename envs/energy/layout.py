@@ -148,7 +148,7 @@ STATE_NAMES = (
     "loading", "exchange_kw", "load_kw", "pv_kw", "curtailed_share", "relay_direction",
     "load_error", "pv_error", "budget_kwh", "initial_soc_kwh", "initial_ev_kwh", "closing_eur",
     "governed", "sums",
-    "governor", "proposals", "votes", "ballot_clock", "ballots", "agenda",
+    "governor", "proposals", "votes", "ballot_clock", "ballots", "agenda", "live_proposals",
 )  # fmt: skip
 (
     S_ROOT_KEY, S_EPISODE, S_EPISODE_KEY, S_STEP, S_DAY, S_DONE, S_STARTED,
@@ -158,8 +158,8 @@ STATE_NAMES = (
     S_LOADING, S_EXCHANGE_KW, S_LOAD_KW, S_PV_KW, S_CURTAILED_SHARE, S_RELAY_DIRECTION,
     S_LOAD_ERROR, S_PV_ERROR, S_BUDGET_KWH, S_INITIAL_SOC_KWH, S_INITIAL_EV_KWH, S_CLOSING_EUR,
     S_GOVERNED, S_SUMS,
-    S_GOVERNOR, S_PROPOSALS, S_VOTES, S_BALLOT_CLOCK, S_BALLOTS, S_AGENDA,
-) = range(N_PARAMETER, N_PARAMETER + 41)  # fmt: skip
+    S_GOVERNOR, S_PROPOSALS, S_VOTES, S_BALLOT_CLOCK, S_BALLOTS, S_AGENDA, S_LIVE_PROPOSALS,
+) = range(N_PARAMETER, N_PARAMETER + 42)  # fmt: skip
 
 
 def state_layout(
@@ -224,8 +224,10 @@ def state_layout(
             integer("ballot_clock", shapes["ballot_clock"], "when members' next ballots are due"),
             integer("ballots", shapes["ballots"], "members' ballots on each proposal"),
             integer("agenda", shapes["agenda"], "the governor's clock and changes so far"),
+            Part("live_proposals", (5, N_GOVERNED) if governance else (0,),
+                 "live proposal on each parameter: value, stage, acts at, margin, quorum"),
         ]
-    )
+    )  # fmt: skip
 
 
 def parameter_layout(

@@ -306,7 +306,7 @@ def write_observation(
         physical[c + j] = si[lane, pi[S_PV_TRIP_STEPS] + j] * dt_h
         physical[c + n_pv + j] = sf[lane, pi[S_PV_VOLTAGE_PU] + j]
     if len(charter) > 0:
-        write_proposals(lane, dt_h, charter, pi, sf, si, physical, c + 2 * n_pv)
+        write_proposals(lane, dt_h, pi, sf, si, physical, c + 2 * n_pv)
 
     low = pi[P_OBSERVATION_LOW]
     scale = pi[P_OBSERVATION_SCALE]
