@@ -1,6 +1,7 @@
 """Environment steps and power flows per second.
 
     python -m benchmarks.throughput [--json] [--quick] [--scenarios lv_rural ieee33]
+                                    [--charter voted]
 
 One step is a quarter-hour of one environment: request, gate, AC power flow at 1e-10 pu, devices,
 money, observation, and the reset where an episode ends (same-step autoreset, episodes staggered).
@@ -36,6 +37,8 @@ from rich.table import Table
 import daogym
 from daogym.envs.energy.powerflow import solve_batch
 
+from .actions import random_actions
+from .charter import measure_charter
 from .machine import machine
 from .peers import measure_peers
 
@@ -136,12 +139,6 @@ def measure_flows(feeder: Any, threads: int, effort: Effort) -> Flows:
     return Flows(wall, 1.0 / (processor * float(sweeps.mean())) if threads == 1 else math.nan)
 
 
-def random_actions(num_envs: int, size: int) -> list[NDArray[np.float32]]:
-    """Sixteen sets of actions, used in turn."""
-    draw = np.random.default_rng(1)
-    return [draw.uniform(-1, 1, (num_envs, size)).astype(np.float32) for _ in range(16)]
-
-
 def measure_simulator(
     scenario: str, num_envs: int, threads: int, effort: Effort, flows: Flows
 ) -> dict[str, Any]:
@@ -204,7 +201,11 @@ def measure_gymnasium(scenario: str, num_envs: int, threads: int, effort: Effort
 
 
 def measure(
-    scenarios: list[str], threads: list[int], effort: Effort, peers: bool
+    scenarios: list[str],
+    threads: list[int],
+    effort: Effort,
+    peers: bool,
+    charter: str | None = None,
 ) -> dict[str, Any]:
     """Everything; see the module's docstring."""
     about = machine()
@@ -236,7 +237,14 @@ def measure(
         key=lambda record: record["env_steps_per_s"],
     )
     keys = ("env", "num_envs", "threads", "env_steps_per_s", "power_flows_per_s", "peers")
-    return {**{key: best[key] for key in keys}, "machine": about, "records": records}
+    result = {**{key: best[key] for key in keys}, "machine": about, "records": records}
+    if charter is not None:
+        result["charter"] = [
+            measure_charter(scenarios[-1], charter, n, effort.repeats, effort.seconds)
+            for n in effort.num_envs
+            if n >= FULL_TILES
+        ]
+    return result
 
 
 def _compare(effort: Effort) -> list[dict[str, Any]]:
@@ -287,6 +295,11 @@ def show(result: dict[str, Any], console: Console) -> None:
                 f"{peer['max_voltage_difference_pu']:.1e} pu",
             )  # fmt: skip
     console.print(table)
+    for row in result.get("charter", []):
+        console.print(
+            f"{row['scenario']}, N = {row['num_envs']}, one thread: a {row['charter']} charter "
+            f"adds {row['added_share']:.0%} to a step of {row['step_ns']['static']:,.0f} ns"
+        )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -298,6 +311,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--no-peers", action="store_true", help="leave the other solvers out")
     parser.add_argument("--scenarios", nargs="+", default=["lv_rural", "ieee33"], metavar="NAME",
                         help="the last one's fastest record is the headline")  # fmt: skip
+    parser.add_argument("--charter", choices=("static", "voted"),
+                        help="also what it adds to a step of the last scenario")  # fmt: skip
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], metavar="T")
     options = parser.parse_args(arguments)
     cores = len(os.sched_getaffinity(0))
@@ -305,7 +320,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not threads:
         parser.error(f"--threads: at most {cores} expected here, got {options.threads}")
     effort = QUICK if options.quick else FULL
-    result = measure(options.scenarios, threads, effort, not options.no_peers)
+    result = measure(options.scenarios, threads, effort, not options.no_peers, options.charter)
     if options.json:
         print(json.dumps(result, indent=1))
     else:

@@ -39,7 +39,7 @@ def benchmarks() -> ModuleType:
 
 def test_throughput_prints_the_records() -> None:
     result = run("benchmarks.throughput", "--json", "--quick", "--no-peers", "--threads", "1",
-                 "--scenarios", "ieee33")  # fmt: skip
+                 "--scenarios", "ieee33", "--charter", "voted")  # fmt: skip
     assert set(result) >= KEYS
     assert {"cpu", "cores", "python", "numba"} <= set(result["machine"])
     records = result["records"]
@@ -52,6 +52,9 @@ def test_throughput_prints_the_records() -> None:
     one, many = (r for r in records if r["face"] == "Simulator")
     assert one["power_flow_share"] is None and 0.0 < many["power_flow_share"] < 1.5
     assert 500 < many["bytes_per_env"] < 10_000
+    (charter,) = result["charter"]
+    assert charter["num_envs"] == 64 and set(charter["step_ns"]) == {"static", "voted"}
+    assert -0.5 < charter["added_share"] < 3.0
     headline = {key: result[key] for key in KEYS}
     assert headline in [{key: record[key] for key in KEYS} for record in records]
 
