@@ -148,7 +148,7 @@ STATE_NAMES = (
     "loading", "exchange_kw", "load_kw", "pv_kw", "curtailed_share", "relay_direction",
     "load_error", "pv_error", "budget_kwh", "initial_soc_kwh", "initial_ev_kwh", "closing_eur",
     "governed", "sums",
-    "governor", "proposals", "votes", "ballot_clock", "ballots", "agenda", "live_proposals",
+    "agenda", "live_proposals", "governor", "proposals", "votes", "ballot_clock", "ballots",
 )  # fmt: skip
 (
     S_ROOT_KEY, S_EPISODE, S_EPISODE_KEY, S_STEP, S_DAY, S_DONE, S_STARTED,
@@ -158,7 +158,7 @@ STATE_NAMES = (
     S_LOADING, S_EXCHANGE_KW, S_LOAD_KW, S_PV_KW, S_CURTAILED_SHARE, S_RELAY_DIRECTION,
     S_LOAD_ERROR, S_PV_ERROR, S_BUDGET_KWH, S_INITIAL_SOC_KWH, S_INITIAL_EV_KWH, S_CLOSING_EUR,
     S_GOVERNED, S_SUMS,
-    S_GOVERNOR, S_PROPOSALS, S_VOTES, S_BALLOT_CLOCK, S_BALLOTS, S_AGENDA, S_LIVE_PROPOSALS,
+    S_AGENDA, S_LIVE_PROPOSALS, S_GOVERNOR, S_PROPOSALS, S_VOTES, S_BALLOT_CLOCK, S_BALLOTS,
 ) = range(N_PARAMETER, N_PARAMETER + 42)  # fmt: skip
 
 
@@ -218,14 +218,15 @@ def state_layout(
             Part("closing_eur", (), "what the stock was worth when the last episode ended, EUR"),
             Part("governed", (N_GOVERNED,), "charter parameters in force"),
             Part("sums", (OUT_WIDTH,), "sums of all outputs over this episode"),
+            # What every step reads comes first, so that it shares pages with the rest of the state.
+            integer("agenda", shapes["agenda"], "the governor's clock and changes so far"),
+            Part("live_proposals", (5, N_GOVERNED) if governance else (0,),
+                 "live proposal on each parameter: value, stage, acts at, margin, quorum"),
             integer("governor", shapes["governor"], "settings of the governor"),
             integer("proposals", shapes["proposals"], "the governor's proposals"),
             integer("votes", shapes["votes"], "accounts' tokens and votes"),
             integer("ballot_clock", shapes["ballot_clock"], "when members' next ballots are due"),
             integer("ballots", shapes["ballots"], "members' ballots on each proposal"),
-            integer("agenda", shapes["agenda"], "the governor's clock and changes so far"),
-            Part("live_proposals", (5, N_GOVERNED) if governance else (0,),
-                 "live proposal on each parameter: value, stage, acts at, margin, quorum"),
         ]
     )  # fmt: skip
 
