@@ -61,9 +61,10 @@ def finish(
     compared.print(console)
     if quality is not None:
         console.print(
-            f"rule to bound: {quality.gap_share:.0%} of the no-op's money; "
+            f"rule to bound: {quality.gap_share:.0%} of the no-op's money (at least 5 % wanted); "
             f"{quality.trivial_controller} has {quality.trivial_share:.0%} of the policy's gain "
-            f"above the rule; worth learning: {'yes' if quality.is_publishable else 'no'}"
+            f"over the no-op (at most 70 % wanted); both hold: "
+            f"{'yes' if quality.is_publishable else 'no'}"
         )
     if plot_episode([str(run.path), compared.rule], episodes, make, run.path / "episode.png"):
         picture = run.path / "episode.png"

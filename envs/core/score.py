@@ -84,9 +84,8 @@ class ScenarioQuality(Result):
 
     Attributes:
         gap_share: sum(J_bound - J_rule) / abs(sum(J_noop)), at least 0.05 is wanted.
-        trivial_share: the best trivial controller's gain above the rule over the policy's, at most
-            0.70 is wanted, below 0 where it is worse than the rule; inf where the policy gains
-            nothing.
+        trivial_share: the best open-loop controller's gain over the policy's, at most 0.70 is
+            wanted; inf where the policy gains nothing.
         trivial_controller: which constant action or fixed schedule that is.
         is_publishable: both hold.
     """
@@ -219,12 +218,11 @@ def scenario_quality(
     """Judge a scenario by the J of its controllers on one split, (episodes,) each.
 
     ``trivial``: the best constant action and the best fixed schedules, searched on the training
-    split. Gains are counted from the rule, as in the score: where an action steers a closed loop
-    (a target that devices track), a constant action is a rule itself and far above the no-op.
+    split; gains are counted from the no-op.
     """
     if not trivial:
         raise ScoreError("no trivial controller: the best constant action is expected at least")
-    shares = {name: trivial_share(values, policy, rule) for name, values in trivial.items()}
+    shares = {name: trivial_share(values, policy, noop) for name, values in trivial.items()}
     hardest = max(sorted(shares), key=lambda name: shares[name])
     gap = gap_share(rule, bound, noop)
     publishable = gap >= SMALLEST_GAP_SHARE and shares[hardest] <= LARGEST_TRIVIAL_SHARE

@@ -254,14 +254,14 @@ def test_scenario_quality_by_hand() -> None:
     noop, rule, bound = [-40.0, -40.0], [-15.0, -11.0], [-1.0, 1.0]
     policy = [-5.0, -3.0]
     good = scoring.scenario_quality(
-        rule, bound, noop, policy, {"schedule": [-9.0, -9.0], "constant": [-30.0, -38.0]}
+        rule, bound, noop, policy, {"schedule": [-20.0, -20.0], "constant": [-30.0, -38.0]}
     )
     assert good.gap_share == pytest.approx(26.0 / 80.0)
-    assert good.trivial_share == pytest.approx(4.0 / 9.0)
+    assert good.trivial_share == pytest.approx(20.0 / 36.0)
     assert good.trivial_controller == "schedule"
     assert good.is_publishable
-    easy = scoring.scenario_quality(rule, bound, noop, policy, {"schedule": [-6.0, -6.0]})
-    assert easy.trivial_share == pytest.approx(7.0 / 9.0) and not easy.is_publishable
+    easy = scoring.scenario_quality(rule, bound, noop, policy, {"schedule": [-14.0, -14.0]})
+    assert easy.trivial_share == pytest.approx(26.0 / 36.0) and not easy.is_publishable
     flat = scoring.scenario_quality(
         rule, [-13.1, -10.0], noop, policy, {"constant": [-38.0, -38.0]}
     )
