@@ -23,11 +23,12 @@ sum follows the same law. One signed set-point: c_b d_b = 0, c_b + d_b <= rating
 kVA), so sums obey charge + discharge <= sum of ratings. The gate keeps E_b <= capacity_b. From
 below: if decay E_b >= minimum_b, discharging stops at minimum_b; else there is no discharging
 and E_b' >= decay E_b. By induction E_b(t) >= minimum_b decay^t (the scenario demands initial >=
-minimum). Throughput of a day is at most the charter's budget: the gate reverts a step that
-would overdraw what is left, and only midnight fills it, with what the rule in force then gives.
+minimum). The gate reverts a step that would overdraw the flexibility budget, and only midnight
+adds to it what the rule in force then grants, up to `budget_days` such grants: so between two
+midnights throughput is at most the level after the first one and the grants since.
 Under a voted charter rules are exogenous: the path that the seed fixes enters as data, the fee of
 each step in its import price. Wear is paid on charge + discharge. The
-slew limit and reverts only take away.
+slew limit, reverts and an emergency halt only take away.
 
 Cars. Sessions are exogenous (foresight.py). Between arrival and departure a car draws 0 to its
 charger's rating, and no more energy than it wants; what is missing at a departure costs the
@@ -137,7 +138,7 @@ def upper_bound(simulator: Simulator) -> Float:
             oil_c=float(simulator.state("oil_c")[lane]),
             owed_kwh=float(simulator.state("initial_ev_kwh")[lane]),
             sessions=sessions.of(lane), world=known[day][0], nameplate=known[day][1],
-            rules=rules[lane],
+            rules=rules[lane], budget_kwh=float(simulator.state("budget_kwh")[lane]),
         )  # fmt: skip
         bounds[lane] = episode_bound.value()
     return bounds
@@ -151,12 +152,13 @@ class EpisodeBound:
         soc_kwh: stored at the start, in all batteries.
         oil_c: transformer oil at the start.
         owed_kwh: wanted at the start by the cars that are there.
+        budget_kwh: battery throughput that the charter allows at the start.
         rules: (steps, parameters) governed parameters in force in each step.
     """
 
     def __init__(
         self, domain: Any, day: int, *, soc_kwh: float, oil_c: float, owed_kwh: float,
-        sessions: Sessions, world: World, nameplate: Nameplate, rules: Float,
+        budget_kwh: float, sessions: Sessions, world: World, nameplate: Nameplate, rules: Float,
     ) -> None:  # fmt: skip
         self.domain, self.feeder, self.steps = domain, domain.feeder, domain.horizon
         self.scalar: Mapping[str, float] = domain.scalars()
@@ -164,7 +166,7 @@ class EpisodeBound:
         scenario = domain.scenario
         quarter = np.repeat(np.arange(self.steps // scenario.substeps), scenario.substeps)
         table = domain.loaded.world[:, PAST_QUARTERS + day * QUARTERS_PER_DAY + quarter]
-        self.rules = rules
+        self.rules, self.budget_kwh = rules, budget_kwh
         fee_change = rules[:, G_IMPORT_FEE_EUR_PER_KWH] - self.scalar["import_fee_eur_per_kwh"]
         self.buy, self.sell = table[W_IMPORT_PRICE] + fee_change, table[W_EXPORT_PRICE]
         last = (day + scenario.episode_days - 1) % domain.loaded.n_days
@@ -224,13 +226,28 @@ class EpisodeBound:
             (discharge[1:], out_of),
         )  # fmt: skip
         lp.at_most(rating, (charge, 1.0), (discharge, 1.0))
-        days = (steps // self.domain.steps_per_day, self.domain.steps_per_day)
-        cycles = self.rules[:: self.domain.steps_per_day, G_FLEXIBILITY_BUDGET_CYCLES_PER_DAY]
-        lp.at_most(
-            2.0 * cycles * capacity,
-            (charge.reshape(days), self.dt_h), (discharge.reshape(days), self.dt_h),
-        )  # fmt: skip
+        self._budget(charge, discharge, capacity)
         return charge, discharge
+
+    def _budget(self, charge: Int, discharge: Int, capacity: float) -> None:
+        """Throughput from one midnight to another is at most the level there and the grants since.
+
+        The level after midnight is at most `budget_days` grants; at the start it is known. With one
+        day, spans of one day say it all.
+        """
+        per_day, keeps = self.domain.steps_per_day, self.domain.scenario.budget_days
+        days = self.steps // per_day
+        cycles = self.rules[::per_day, G_FLEXIBILITY_BUDGET_CYCLES_PER_DAY]
+        grants = 2.0 * cycles * capacity
+        level = keeps * grants
+        level[0] = self.budget_kwh
+        for first in range(days):
+            for last in range(first, days if keeps > 1 else first + 1):
+                span = np.s_[first * per_day : (last + 1) * per_day]
+                allowed = float(level[first] + grants[first + 1 : last + 1].sum())
+                self.lp.at_most(
+                    allowed, (charge[span][None], self.dt_h), (discharge[span][None], self.dt_h)
+                )
 
     def _cars(self, owed_kwh: float, sessions: Sessions) -> list[Term]:
         """Charging of each car; its terms of the balance."""

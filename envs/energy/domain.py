@@ -28,9 +28,11 @@ from .layout import (
     GOVERNED,
     N_GOVERNED,
     OUT_WIDTH,
+    OUT_WIDTH_VOTED,
     QUARTERS_PER_DAY,
     SCALARS,
     TERMS,
+    VOTED_EVENTS,
     pack_parameters,
     parameter_layout,
     state_layout,
@@ -69,8 +71,7 @@ class EnergyDomain:
     """
 
     name = "energy"
-    term_names, cost_names, event_names = TERMS, COSTS, EVENTS
-    out_width = OUT_WIDTH
+    term_names, cost_names = TERMS, COSTS
     step_serial = staticmethod(kernel.step_serial)
     step_parallel = staticmethod(kernel.step_parallel)
     reset_lanes = staticmethod(kernel.reset_lanes)
@@ -104,13 +105,16 @@ class EnergyDomain:
         parameters = self._governed_parameters()
         self.governed = scenario.charter.values(parameters)
         self.governance: Governance | None = None
-        if scenario.charter.mode == "voted":
+        if scenario.charter.mode != "static":
             self.governance = pack_governance(
                 scenario.charter,
                 parameters,
                 steps_per_day=self.steps_per_day,
                 horizon=self.horizon,
             )
+        voted = self.governance is not None
+        self.event_names: tuple[str, ...] = EVENTS + VOTED_EVENTS if voted else EVENTS
+        self.out_width = OUT_WIDTH_VOTED if voted else OUT_WIDTH
         self.transformer_kva = self.feeder.transformer_kva * scenario.stress.transformer
         self.battery_kwh_total = float(sum(self.feeder.battery_e_kwh.tolist()))
         self.load_kw_high = float(self.loaded.world[2].max()) * 1.2
@@ -118,7 +122,10 @@ class EnergyDomain:
             self.feeder,
             self.transformer_kva,
             self.load_kw_high,
-            2.0 * max(GOVERNED_PARAMETERS[2].high, 1e-3) * max(self.battery_kwh_total, 1.0),
+            2.0
+            * max(GOVERNED_PARAMETERS[2].high, 1e-3)
+            * max(self.battery_kwh_total, 1.0)
+            * scenario.budget_days,
             np.array([p.low for p in parameters]),
             np.array([p.high for p in parameters]),
             None
@@ -288,7 +295,7 @@ class EnergyDomain:
             "calendar": [
                 self.horizon, s.substeps, self.loaded.n_days, len(self.start_days),
                 s.episode_days, round(4.0 * s.tariff.publication_hour),
-                self.window_days * QUARTERS_PER_DAY,
+                self.window_days * QUARTERS_PER_DAY, s.budget_days,
             ],
             "start_days": self.start_days,
             "parent": f.parent, "pv_bus": f.pv_bus, "battery_bus": f.battery_bus,
@@ -320,6 +327,7 @@ class EnergyDomain:
         rate = -float(log_array(1.0 - s.batteries.self_discharge_per_day)) / 24.0
         persistence = exact_power(s.forecast.persistence_per_h, dt_h)
         minutes = s.step_minutes
+        halt = s.emergency_halt
         values: Mapping[str, float] = {
             "dt_h": dt_h,
             "s_base_kva": f.s_base_kva,
@@ -372,6 +380,8 @@ class EnergyDomain:
             "ev_kw_total": float(sum(f.ev_p_kw.tolist())),
             "max_sweeps": 100.0,
             "import_fee_eur_per_kwh": s.tariff.import_fee_eur_per_kwh,
+            "halt_loading": np.inf if halt is None else halt.loading,
+            "halt_steps": 0.0 if halt is None else float(-(-60.0 * halt.hours // minutes)),
         }
         return [values[name] for name in SCALARS]
 

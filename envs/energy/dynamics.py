@@ -13,7 +13,7 @@ from daogym.envs.core.mathematics import exp2, power
 from daogym.envs.core.random import normal_pair, uniform_pair
 
 STREAM_START, STREAM_SOC, STREAM_FORECAST, STREAM_EV_TIMES = 1, 2, 3, 4
-STREAM_EV_ENERGY, STREAM_EV_INITIAL = 5, 6
+STREAM_EV_ENERGY, STREAM_EV_INITIAL, STREAM_BUDGET = 5, 6, 7
 
 
 @kernel_function

@@ -9,6 +9,7 @@ from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_int64, as_uint64, episode_key, integer, normal_pair, uniform
 
 from .dynamics import (
+    STREAM_BUDGET,
     STREAM_EV_INITIAL,
     STREAM_FORECAST,
     STREAM_SOC,
@@ -19,6 +20,7 @@ from .dynamics import (
 )
 from .govern import begin_charter, govern
 from .layout import (
+    C_BUDGET_DAYS,
     C_DAYS,
     C_EPISODE_DAYS,
     C_HORIZON,
@@ -31,6 +33,7 @@ from .layout import (
     N_GOVERNED,
     OUT_EVENT,
     OUT_WIDTH,
+    OUT_WIDTH_VOTED,
     P_BATTERY_KWH,
     P_CALENDAR,
     P_EV_KW,
@@ -55,6 +58,7 @@ from .layout import (
     S_EXCHANGE_KW,
     S_FORCED_DAY,
     S_GOVERNED,
+    S_HALT,
     S_HOT_SPOT_C,
     S_INITIAL_EV_KWH,
     S_INITIAL_SOC_KWH,
@@ -86,6 +90,8 @@ from .layout import (
     X_EV_PRESENCE,
     X_FORECAST_INNOVATION,
     X_FORECAST_PERSISTENCE,
+    X_HALT_LOADING,
+    X_HALT_STEPS,
     X_INITIAL_SOC_HIGH,
     X_INITIAL_SOC_LOW,
     X_LOSS_RATIO,
@@ -97,6 +103,7 @@ from .layout import (
     Z_EV,
     Z_PV,
 )
+from .members import begin_members
 
 
 @kernel_function
@@ -128,7 +135,9 @@ def begin_episode(lane: int, pf: Float, pi: Int, charter: Any, sf: Float, si: In
     si[lane, pi[S_DONE]] = 0
     sf[lane, pi[S_INITIAL_SOC_KWH]] = total_soc_kwh(lane, pi, sf)
     sf[lane, pi[S_INITIAL_EV_KWH]] = total_ev_kwh(lane, pi, sf, si)
-    for c in range(OUT_WIDTH):
+    if len(charter) > 0:
+        begin_members(lane, pi, sf)
+    for c in range(OUT_WIDTH_VOTED if len(charter) > 0 else OUT_WIDTH):
         sf[lane, pi[S_SUMS] + c] = 0.0
 
 
@@ -184,6 +193,11 @@ def _set_devices(lane: int, key: Any, pf: Float, pi: Int, charter: Any, sf: Floa
         sf[lane, pi[S_GOVERNED] + g] = pf[pi[P_GOVERNED_INITIAL] + g]
     if len(charter) > 0:
         begin_charter(lane, key, charter, pi, sf, si)
+        si[lane, pi[S_HALT]] = 0
+    # Within a span of several days, episodes begin anywhere.
+    days = pi[pi[P_CALENDAR] + C_BUDGET_DAYS]
+    kept = (days - 1) * uniform(key, STREAM_BUDGET, 0, 0) if days > 1 else 0.0
+    sf[lane, pi[S_BUDGET_KWH]] = kept * daily_budget_kwh(lane, pf, pi, sf)
     fill_budget(lane, pf, pi, sf)
     step = si[lane, pi[S_STEP]]
     for j in range(pi[sizes + Z_EV]):
@@ -199,10 +213,22 @@ def _set_devices(lane: int, key: Any, pf: Float, pi: Int, charter: Any, sf: Floa
 
 
 @kernel_function
-def fill_budget(lane: int, pf: Float, pi: Int, sf: Float) -> None:
-    """Midnight: the flexibility budget (a cycle is charging and discharging once) is full again."""
+def daily_budget_kwh(lane: int, pf: Float, pi: Int, sf: Float) -> float:
+    """Battery throughput that the charter grants for a day; a cycle charges and discharges once."""
     cycles = sf[lane, pi[S_GOVERNED] + G_FLEXIBILITY_BUDGET_CYCLES_PER_DAY]
-    sf[lane, pi[S_BUDGET_KWH]] = 2.0 * cycles * pf[pi[P_SCALARS] + X_BATTERY_KWH_TOTAL]
+    return 2.0 * cycles * pf[pi[P_SCALARS] + X_BATTERY_KWH_TOTAL]
+
+
+@kernel_function
+def fill_budget(lane: int, pf: Float, pi: Int, sf: Float) -> None:
+    """Midnight: the day's flexibility is added to what is left; no more is kept than for the span.
+
+    With a span of one day nothing is kept: the budget is that of the day.
+    """
+    daily = daily_budget_kwh(lane, pf, pi, sf)
+    days = pi[pi[P_CALENDAR] + C_BUDGET_DAYS]
+    left = sf[lane, pi[S_BUDGET_KWH]] + daily
+    sf[lane, pi[S_BUDGET_KWH]] = min(left, days * daily)
 
 
 @kernel_function
@@ -259,8 +285,19 @@ def advance_clock(lane: int, pf: Float, pi: Int, charter: Any, sf: Float, si: In
     sf[lane, pi[S_PV_ERROR]] = persistence * sf[lane, pi[S_PV_ERROR]] + innovation * pv_noise
     if len(charter) > 0:
         govern(lane, key, charter, pi, sf, si)
+        _advance_halt(lane, pf, pi, sf, si)
     if step % steps_per_day == 0:
         fill_budget(lane, pf, pi, sf)
+
+
+@kernel_function
+def _advance_halt(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
+    """The guardian's circuit breaker looks at the step that has just been done."""
+    halt = pi[S_HALT]
+    if sf[lane, pi[S_LOADING]] > pf[pi[P_SCALARS] + X_HALT_LOADING]:
+        si[lane, halt] = int(pf[pi[P_SCALARS] + X_HALT_STEPS])
+    elif si[lane, halt] > 0:
+        si[lane, halt] -= 1
 
 
 @kernel_function

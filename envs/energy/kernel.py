@@ -21,7 +21,6 @@ from .layout import (
     AUTORESET_SAME_STEP,
     C_HORIZON,
     M_AUTORESET,
-    OUT_WIDTH,
     P_CALENDAR,
     P_MODES,
     P_PARENT,
@@ -47,6 +46,7 @@ from .layout import (
     Z_OBSERVATION,
     Z_PV,
 )
+from .members import settle_members
 from .observation import write_observation
 from .powerflow import TILE, solve_tile
 from .request import gate_request, make_request, read_world
@@ -65,7 +65,7 @@ def step_range(
     """Step the environments ``low <= lane < high``; `charter` is explained in govern.py.
 
     `observations` is (2, N, D): the next observation, and the last one of an episode that ended;
-    `out` is (2, N, OUT_WIDTH): this step, and the sums of an episode that ended; `flags` is
+    `out` is (2, N, out_width): this step, and the sums of an episode that ended; `flags` is
     (2, N): terminated and truncated.
     """
     sizes = pi[P_SIZES]
@@ -90,6 +90,7 @@ def step_range(
     plan = np.empty((TILE, PLAN_SCALARS + devices))
     clean = np.empty((TILE, pi[sizes + Z_ACTION]))
     physical = np.empty(pi[sizes + Z_OBSERVATION])
+    width_out = out.shape[2]
 
     for first in range(low, high, TILE):
         width = min(TILE, high - first)
@@ -97,7 +98,7 @@ def step_range(
             lane = first + e
             flags[0, lane] = 0
             flags[1, lane] = 0
-            for c in range(OUT_WIDTH):
+            for c in range(width_out):
                 out[0, lane, c] = 0.0
             if si[lane, pi[S_DONE]] == 1:
                 for k in range(n_bus):
@@ -105,7 +106,7 @@ def step_range(
                     q_pu[k, e] = 0.0
             else:
                 read_world(lane, e, pf, pi, rows, days, sf, si, plan, p_pu, q_pu)
-                make_request(lane, e, pf, pi, sf, si, actions, out, clean, plan, p_pu)
+                make_request(lane, e, pf, pi, charter, sf, si, actions, out, clean, plan, p_pu)
                 gate_request(lane, e, pf, pi, sf, out, plan, p_pu, q_pu)
         for k in range(n_bus):
             for e in range(width):
@@ -123,72 +124,40 @@ def step_range(
                 if autoreset == AUTORESET_NEXT_STEP:
                     begin_episode(lane, pf, pi, charter, sf, si)
                     write_observation(
-                        lane,
-                        pf,
-                        pi,
-                        world,
-                        price_hours,
-                        days,
-                        charter,
-                        sf,
-                        si,
-                        physical,
+                        lane, pf, pi, world, price_hours, days, charter, sf, si, physical,
                         observations[0],
-                    )
+                    )  # fmt: skip
                 continue
             advance_devices(lane, e, pf, pi, sf, si, out, plan, volts, network, j_re, j_im, sweeps)
             close_sessions(lane, pf, pi, sf, si, out)
             advance_clock(lane, pf, pi, charter, sf, si)
             settle_money(lane, e, pf, pi, world, days, sf, si, out, plan)
-            for c in range(OUT_WIDTH):
+            if len(charter) > 0:
+                settle_members(
+                    lane, e, pf, pi, rows, world, days, sf, si, p_pu, out, plan,
+                )  # fmt: skip
+            for c in range(width_out):
                 sf[lane, pi[S_SUMS] + c] += out[0, lane, c]
             if si[lane, pi[S_STEP]] < horizon:
                 write_observation(
-                    lane,
-                    pf,
-                    pi,
-                    world,
-                    price_hours,
-                    days,
-                    charter,
-                    sf,
-                    si,
-                    physical,
+                    lane, pf, pi, world, price_hours, days, charter, sf, si, physical,
                     observations[0],
-                )
+                )  # fmt: skip
                 continue
             flags[0, lane] = 1
             si[lane, pi[S_DONE]] = 1
-            for c in range(OUT_WIDTH):
+            for c in range(width_out):
                 out[1, lane, c] = sf[lane, pi[S_SUMS] + c]
             write_observation(
-                lane,
-                pf,
-                pi,
-                world,
-                price_hours,
-                days,
-                charter,
-                sf,
-                si,
-                physical,
+                lane, pf, pi, world, price_hours, days, charter, sf, si, physical,
                 observations[1],
-            )
+            )  # fmt: skip
             if autoreset == AUTORESET_SAME_STEP:
                 begin_episode(lane, pf, pi, charter, sf, si)
                 write_observation(
-                    lane,
-                    pf,
-                    pi,
-                    world,
-                    price_hours,
-                    days,
-                    charter,
-                    sf,
-                    si,
-                    physical,
+                    lane, pf, pi, world, price_hours, days, charter, sf, si, physical,
                     observations[0],
-                )
+                )  # fmt: skip
             else:
                 for d in range(len(physical)):
                     observations[0, lane, d] = observations[1, lane, d]

@@ -38,12 +38,23 @@ EVENTS = (
     "power_flow_sweeps",
     "energy_balance_kwh",
 )
+VOTED_EVENTS = (
+    "community_eur",
+    "local_kwh",
+    "members_gini",
+    "members_losing_share",
+    "halted_steps",
+)
+"""Reported under a charter that is voted on, after `EVENTS`."""
 GOVERNED = (
     "export_limit_share",
     "reserve_floor_share",
     "flexibility_budget_cycles_per_day",
     "set_point_slew_share_per_hour",
     "import_fee_eur_per_kwh",
+    "local_price_share",
+    "community_fee_eur_per_kwh",
+    "curtailment_key_share",
 )
 (T_IMPORT, T_EXPORT, T_WEAR, T_AGEING, T_UNSERVED, T_EV_UNMET, T_STOCK) = range(7)
 (K_VOLTAGE, K_LINE, K_TRANSFORMER, K_RESERVE) = range(4)
@@ -52,11 +63,13 @@ GOVERNED = (
     E_CURTAILED_KWH, E_LOSSES_KWH, E_UNSERVED_KWH, E_EV_UNMET_KWH, E_THROUGHPUT_KWH,
     E_INVERTER_TRIPS, E_RELAY_STEPS, E_OUTAGE_STEPS, E_VIOLATED_BUS_HOURS, E_POWER_FLOW_SWEEPS,
     E_ENERGY_BALANCE_KWH,
-) = range(17)  # fmt: skip
+    E_COMMUNITY_EUR, E_LOCAL_KWH, E_MEMBERS_GINI, E_MEMBERS_LOSING_SHARE, E_HALTED_STEPS,
+) = range(22)  # fmt: skip
 (
     G_EXPORT_LIMIT_SHARE, G_RESERVE_FLOOR_SHARE, G_FLEXIBILITY_BUDGET_CYCLES_PER_DAY,
-    G_SET_POINT_SLEW_SHARE_PER_HOUR, G_IMPORT_FEE_EUR_PER_KWH,
-) = range(5)  # fmt: skip
+    G_SET_POINT_SLEW_SHARE_PER_HOUR, G_IMPORT_FEE_EUR_PER_KWH, G_LOCAL_PRICE_SHARE,
+    G_COMMUNITY_FEE_EUR_PER_KWH, G_CURTAILMENT_KEY_SHARE,
+) = range(8)  # fmt: skip
 # The others never change under a static charter and are not observed there.
 N_GOVERNED_STATIC = 4
 N_TERM, N_COST, N_EVENT, N_GOVERNED = len(TERMS), len(COSTS), len(EVENTS), len(GOVERNED)
@@ -64,6 +77,7 @@ OUT_REWARD, OUT_BASELINE, OUT_STEPS, OUT_COST = 0, 1, 2, 3
 OUT_TERM = OUT_COST + N_COST
 OUT_EVENT = OUT_TERM + N_TERM
 OUT_WIDTH = OUT_EVENT + N_EVENT
+OUT_WIDTH_VOTED = OUT_WIDTH + len(VOTED_EVENTS)
 
 PRICE_HOURS = 24
 FORECAST_BLOCKS = 12
@@ -104,7 +118,8 @@ N_PARAMETER = 28
     C_EPISODE_DAYS,
     C_PUBLICATION_QUARTER,
     C_WINDOW_QUARTERS,
-) = range(7)
+    C_BUDGET_DAYS,
+) = range(8)
 AUTORESET_SAME_STEP, AUTORESET_NEXT_STEP, AUTORESET_DISABLED = 0, 1, 2
 
 # Inside "scalars".
@@ -119,7 +134,8 @@ SCALARS = (
     "oil_exponent", "winding_rise_c", "winding_exponent", "oil_decay", "hot_spot_limit_c",
     "relay_loading", "trip_voltage_pu", "trip_steps", "relay_hold_steps", "volt_var_gain",
     "forecast_persistence", "forecast_innovation", "battery_kwh_total", "battery_kw_total",
-    "pv_kw_total", "ev_kw_total", "max_sweeps", "import_fee_eur_per_kwh",
+    "pv_kw_total", "ev_kw_total", "max_sweeps", "import_fee_eur_per_kwh", "halt_loading",
+    "halt_steps",
 )  # fmt: skip
 (
     X_DT_H, X_S_BASE_KVA, X_SLACK_VOLTAGE_PU, X_TRANSFORMER_KVA, X_VOLTAGE_LOW_PU,
@@ -132,8 +148,9 @@ SCALARS = (
     X_OIL_EXPONENT, X_WINDING_RISE_C, X_WINDING_EXPONENT, X_OIL_DECAY, X_HOT_SPOT_LIMIT_C,
     X_RELAY_LOADING, X_TRIP_VOLTAGE_PU, X_TRIP_STEPS, X_RELAY_HOLD_STEPS, X_VOLT_VAR_GAIN,
     X_FORECAST_PERSISTENCE, X_FORECAST_INNOVATION, X_BATTERY_KWH_TOTAL, X_BATTERY_KW_TOTAL,
-    X_PV_KW_TOTAL, X_EV_KW_TOTAL, X_MAX_SWEEPS, X_IMPORT_FEE_EUR_PER_KWH,
-) = range(47)  # fmt: skip
+    X_PV_KW_TOTAL, X_EV_KW_TOTAL, X_MAX_SWEEPS, X_IMPORT_FEE_EUR_PER_KWH, X_HALT_LOADING,
+    X_HALT_STEPS,
+) = range(49)  # fmt: skip
 
 # Columns of a lane's plan; the set-points of batteries, PV (P, then Q) and chargers follow.
 (L_QUARTER, L_DAY, L_LOAD_KW, L_SHED_KW, L_PV_AVAILABLE_KW, L_PV_READY_KW, L_EV_KW,
@@ -148,7 +165,8 @@ STATE_NAMES = (
     "loading", "exchange_kw", "load_kw", "pv_kw", "curtailed_share", "relay_direction",
     "load_error", "pv_error", "budget_kwh", "initial_soc_kwh", "initial_ev_kwh", "closing_eur",
     "governed", "sums",
-    "agenda", "live_proposals", "governor", "proposals", "votes", "ballot_clock", "ballots",
+    "agenda", "halt", "live_proposals", "member_eur", "member_alone_eur", "member_local_kwh",
+    "community_eur", "governor", "proposals", "votes", "ballot_clock", "ballots",
 )  # fmt: skip
 (
     S_ROOT_KEY, S_EPISODE, S_EPISODE_KEY, S_STEP, S_DAY, S_DONE, S_STARTED,
@@ -158,8 +176,9 @@ STATE_NAMES = (
     S_LOADING, S_EXCHANGE_KW, S_LOAD_KW, S_PV_KW, S_CURTAILED_SHARE, S_RELAY_DIRECTION,
     S_LOAD_ERROR, S_PV_ERROR, S_BUDGET_KWH, S_INITIAL_SOC_KWH, S_INITIAL_EV_KWH, S_CLOSING_EUR,
     S_GOVERNED, S_SUMS,
-    S_AGENDA, S_LIVE_PROPOSALS, S_GOVERNOR, S_PROPOSALS, S_VOTES, S_BALLOT_CLOCK, S_BALLOTS,
-) = range(N_PARAMETER, N_PARAMETER + 42)  # fmt: skip
+    S_AGENDA, S_HALT, S_LIVE_PROPOSALS, S_MEMBER_EUR, S_MEMBER_ALONE_EUR, S_MEMBER_LOCAL_KWH,
+    S_COMMUNITY_EUR, S_GOVERNOR, S_PROPOSALS, S_VOTES, S_BALLOT_CLOCK, S_BALLOTS,
+) = range(N_PARAMETER, N_PARAMETER + 47)  # fmt: skip
 
 
 def state_layout(
@@ -177,6 +196,8 @@ def state_layout(
     shapes = governance or dict.fromkeys(
         ("governor", "proposals", "votes", "ballot_clock", "ballots", "agenda"), (0,)
     )
+
+    members = (n_bus,) if governance else (0,)
 
     def integer(name: str, shape: tuple[int, ...], doc: str) -> Part:
         return Part(name, shape, doc, integer=True)
@@ -212,16 +233,23 @@ def state_layout(
             Part("relay_direction", (), "1: the relay holds imports down, -1: exports"),
             Part("load_error", (), "standardised error of the load forecast"),
             Part("pv_error", (), "standardised error of the PV forecast"),
-            Part("budget_kwh", (), "battery throughput left until midnight, kWh"),
+            Part("budget_kwh", (), "battery throughput that the charter still allows, kWh"),
             Part("initial_soc_kwh", (), "stored energy when the episode began, kWh"),
             Part("initial_ev_kwh", (), "energy that cars wanted when the episode began, kWh"),
             Part("closing_eur", (), "what the stock was worth when the last episode ended, EUR"),
             Part("governed", (N_GOVERNED,), "charter parameters in force"),
-            Part("sums", (OUT_WIDTH,), "sums of all outputs over this episode"),
+            Part("sums", (OUT_WIDTH_VOTED if governance else OUT_WIDTH,),
+                 "sums of all outputs over this episode"),
             # What every step reads comes first, so that it shares pages with the rest of the state.
             integer("agenda", shapes["agenda"], "the governor's clock and changes so far"),
+            integer("halt", (1,) if governance else (0,), "steps of the emergency halt left"),
             Part("live_proposals", (5, N_GOVERNED) if governance else (0,),
                  "live proposal on each parameter: value, stage, acts at, margin, quorum"),
+            Part("member_eur", members, "money of each connection this episode, EUR"),
+            Part("member_alone_eur", members, "the same without a community, EUR"),
+            Part("member_local_kwh", members, "energy sold to other members this episode, kWh"),
+            Part("community_eur", (1,) if governance else (0,),
+                 "what the community has of this episode's fees, less the feeder's losses, EUR"),
             integer("governor", shapes["governor"], "settings of the governor"),
             integer("proposals", shapes["proposals"], "the governor's proposals"),
             integer("votes", shapes["votes"], "accounts' tokens and votes"),
@@ -241,7 +269,7 @@ def parameter_layout(
 
     return Layout(
         [
-            integer("sizes", 6), integer("modes", 4), integer("calendar", 7),
+            integer("sizes", 6), integer("modes", 4), integer("calendar", 8),
             integer("parent", n_bus), integer("pv_bus", n_pv),
             integer("battery_bus", n_battery), integer("ev_bus", n_ev),
             integer("start_days", n_start),

@@ -44,7 +44,7 @@ class Moment:
         loading: |S| / rating of the transformer.
         soc_kwh, battery_each_kw: (n_battery,).
         car_here: (n_ev,) bool, a car is connected and wants energy.
-        budget_kwh: battery throughput that the charter still allows until midnight.
+        budget_kwh: battery throughput that the charter still allows.
         interventions: steps of this episode so far in which the charter cut or refused a request.
         eur: sum of the rewards of this episode so far.
         outage: the power flow had no solution above the voltage floor.

@@ -14,7 +14,7 @@ from daogym.envs.core.layout import Float, Int
 
 from .dynamics import clip
 from .feeder import Feeder
-from .govern import write_proposals
+from .govern import PROPOSAL_FIELDS, write_proposals
 from .layout import (
     BLOCK_QUARTERS,
     C_HORIZON,
@@ -50,6 +50,7 @@ from .layout import (
     S_EV_ENERGY_KWH,
     S_EXCHANGE_KW,
     S_GOVERNED,
+    S_HALT,
     S_HOT_SPOT_C,
     S_LOAD_ERROR,
     S_LOAD_KW,
@@ -133,7 +134,7 @@ def observation_fields(
         Field("relay_hold", "h", 0.0, 2.0, doc="time until the transformer relay lets go"),
         Field("soc_share", "1", 0.0, 1.0, doc="stored energy of all batteries / capacity"),
         Field("budget_left", "kWh", 0.0, budget_kwh_high,
-              doc="battery throughput the charter still allows until midnight"),
+              doc="battery throughput the charter still allows; a day's is added at midnight"),
         Field("governed", "1", governed_low[:shown], governed_high[:shown], (shown,),
               f"charter parameters in force: {', '.join(GOVERNED[:shown])}"),
         Field("bus_voltage", "pu", 0.8, 1.2, (n_bus,), "last voltage of each bus but the slack"),
@@ -168,6 +169,7 @@ def observation_fields(
                   "hours until it is in force if it passes"),
             Field("proposal_margin", "1", -1.0, 1.0, each, "(For - Against) / (For + Against)"),
             Field("proposal_quorum", "1", 0.0, 2.0, each, "For and Abstain / quorum"),
+            Field("halt_left", "h", 0.0, 24.0, doc="how long the emergency halt goes on"),
         ]  # fmt: skip
     return FieldSet(fields)
 
@@ -306,7 +308,9 @@ def write_observation(
         physical[c + j] = si[lane, pi[S_PV_TRIP_STEPS] + j] * dt_h
         physical[c + n_pv + j] = sf[lane, pi[S_PV_VOLTAGE_PU] + j]
     if len(charter) > 0:
-        write_proposals(lane, dt_h, pi, sf, si, physical, c + 2 * n_pv)
+        c += 2 * n_pv
+        write_proposals(lane, dt_h, pi, sf, si, physical, c)
+        physical[c + PROPOSAL_FIELDS * N_GOVERNED] = si[lane, pi[S_HALT]] * dt_h
 
     low = pi[P_OBSERVATION_LOW]
     scale = pi[P_OBSERVATION_SCALE]

@@ -125,6 +125,7 @@ class Lookout:
             soc_kwh=float(self.state("soc_kwh")[lane].sum()),
             stock_eur_per_kwh=stock,
             budget_kwh=budget,
+            keeps_budget=self.scenario.budget_days > 1,
             day=number,
             cars=self._cars(lane, step, start, width, owed),
             near=int((width == 1).sum()),

@@ -98,7 +98,8 @@ class Outlook:
         load_kw, pv_kw: (K,) means, before any device acts.
         soc_kwh: stored now, in all batteries.
         stock_eur_per_kwh: worth of a kWh stored after the last period.
-        budget_kwh: (D,) throughput left today, and on each later day.
+        budget_kwh: (D,) throughput left today, and granted on each later day.
+        keeps_budget: what is left of a day can be used later.
         day: (K,) which of these days a period belongs to.
         cars: present and, with foresight, coming.
         near: how many of the first periods keep the voltage limits.
@@ -113,6 +114,7 @@ class Outlook:
     soc_kwh: float
     stock_eur_per_kwh: float
     budget_kwh: Float
+    keeps_budget: bool
     day: Int
     cars: tuple[Car, ...]
     near: int
@@ -184,8 +186,10 @@ class _Programme:
             0.0, (stored[1:], 1.0), (stored[:-1], -decay[1:]), (self.charge[1:], into[1:]),
             (self.discharge[1:], out_of[1:]),
         )  # fmt: skip
-        for day, left in enumerate(o.budget_kwh.tolist()):
-            mine = np.flatnonzero(o.day == day)[None]
+        budget = np.cumsum(o.budget_kwh) if o.keeps_budget else o.budget_kwh
+        for day, left in enumerate(budget.tolist()):
+            until = o.day <= day if o.keeps_budget else o.day == day
+            mine = np.flatnonzero(until)[None]
             if mine.size:
                 terms = (self.charge[mine], o.hours[mine]), (self.discharge[mine], o.hours[mine])
                 lp.at_most(max(left, 0.0), *terms)

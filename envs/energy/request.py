@@ -5,6 +5,8 @@ Bus powers in the tile are kW and kvar; the power flow takes them per unit.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,7 @@ from .layout import (
     C_SUBSTEPS,
     D_LOAD_DAY,
     D_PV_DAY,
+    E_HALTED_STEPS,
     E_INTERVENTIONS,
     E_INVALID_ACTIONS,
     E_REVERTS,
@@ -59,6 +62,7 @@ from .layout import (
     S_EV_DEPARTURE_STEP,
     S_EV_ENERGY_KWH,
     S_GOVERNED,
+    S_HALT,
     S_PV_TRIP_STEPS,
     S_PV_VOLTAGE_PU,
     S_RELAY_DIRECTION,
@@ -203,14 +207,16 @@ def _read_actions(
 
 @kernel_function
 def make_request(
-    lane: int, e: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32, out: Float,
-    clean: Float, plan: Float, p_kw: Float,
+    lane: int, e: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int, actions: Float32,
+    out: Float, clean: Float, plan: Float, p_kw: Float,
 ) -> None:  # fmt: skip
     """The normalised action becomes set-points of batteries, PV and chargers in kW.
 
     "fleet": the batteries together track a wanted exchange with the grid, each in proportion to
     what it can do, plus an offset of its own; PV is curtailed above a wanted largest export.
     "device": one set-point for each device.
+
+    During an emergency halt the agent is not asked: batteries idle, every other action is 0.
     """
     sizes = pi[P_SIZES]
     n_pv, n_battery, n_ev = pi[sizes + Z_PV], pi[sizes + Z_BATTERY], pi[sizes + Z_EV]
@@ -218,6 +224,13 @@ def make_request(
     battery, pv = PLAN_SCALARS, PLAN_SCALARS + n_battery
     device = pi[pi[P_MODES] + M_ACTION_DEVICE] == 1
     _read_actions(lane, pi[sizes + Z_ACTION], actions, out, clean, e)
+    halted = False
+    if len(charter) > 0:
+        halted = si[lane, pi[S_HALT]] > 0
+        if halted:
+            clean[e, :] = 0.0
+            out[0, lane, OUT_EVENT + E_HALTED_STEPS] = 1.0
+            out[0, lane, OUT_EVENT + E_INTERVENTIONS] = 1.0
     chargers = _request_chargers(lane, e, device, pf, pi, sf, si, clean, plan, p_kw)
     kw = pi[P_BATTERY_KW]
     bus, volts = pi[P_PV_BUS], pi[S_VOLTAGE_PU]
@@ -233,7 +246,7 @@ def make_request(
 
     base = plan[e, L_LOAD_KW] + chargers - plan[e, L_PV_READY_KW]
     rating_kva = pf[scalars + X_TRANSFORMER_KVA]
-    wanted = clean[e, A_EXCHANGE] * rating_kva - base
+    wanted = 0.0 if halted else clean[e, A_EXCHANGE] * rating_kva - base
     take = pv + 2 * n_pv + n_ev
     able = take if wanted > 0.0 else take + n_battery
     fleet = 0.0

@@ -27,6 +27,15 @@ GOVERNED_PARAMETERS = (
     GovernedParameter(IMPORT_FEE, "EUR/kWh", 0.05, 0.35, 0.08, "price",
                       "grid fee on top of the day-ahead price, as the tariff's",
                       0.15, 1.0, "buy before a higher fee, wait for a lower one"),
+    GovernedParameter("local_price_share", "1", 0.0, 1.0, 0.5, "price",
+                      "price between members: 0 is what exports earn, 1 what imports cost",
+                      0.25),
+    GovernedParameter("community_fee_eur_per_kwh", "EUR/kWh", 0.0, 0.05, 0.01, "price",
+                      "paid by the buyer for energy of another member, to the community",
+                      0.02),
+    GovernedParameter("curtailment_key_share", "1", 0.0, 1.0, 0.5, "price",
+                      "part of the loss by curtailment that all owners of PV share by their kW",
+                      0.25),
 )  # fmt: skip
 
 
@@ -123,6 +132,15 @@ class Forecast(StrictModel):
     persistence_per_h: float = Setting(0.9, ge=0.0, lt=1.0)
 
 
+class EmergencyHalt(StrictModel):
+    """The guardian's circuit breaker: an overloaded transformer takes the agent off the devices."""
+
+    loading: float = Setting(1.3, gt=0.5, le=3.0)
+    """|S| / rating above which the halt begins, one step later."""
+    hours: float = Setting(1.0, gt=0.0, le=24.0)
+    """How long batteries idle, cars charge evenly and exports stay within the rating."""
+
+
 class Stress(StrictModel):
     """Multipliers on the world; all 1 outside stress variants."""
 
@@ -150,6 +168,8 @@ class EnergyScenario(StrictModel):
     """15, 7.5, 5 or 3.75."""
     reward_scale: float = Setting(0.1, gt=0.0)
     """Rewards for learning are EUR times this."""
+    budget_days: int = Setting(1, ge=1, le=28)
+    """How many days' flexibility can be kept: with 7 the daily grants make a week's budget."""
     tariff: Tariff = Tariff()
     batteries: Batteries = Batteries()
     cars: Cars = Cars()
@@ -158,6 +178,8 @@ class EnergyScenario(StrictModel):
     forecast: Forecast = Forecast()
     stress: Stress = Stress()
     charter: Charter = Charter()
+    emergency_halt: EmergencyHalt | None = None
+    """None: no halt. Part of a charter that is voted on only."""
 
     @property
     def governed_parameters(self) -> tuple[GovernedParameter, ...]:
@@ -181,6 +203,10 @@ class EnergyScenario(StrictModel):
             raise ValueError(
                 "a grid of one's own needs all of feeder (a .json file), profiles and prices; got "
                 f"feeder={self.feeder!r}, profiles={self.profiles!r}, prices={self.prices!r}"
+            )
+        if self.emergency_halt is not None and self.charter.mode == "static":
+            raise ValueError(
+                "emergency_halt: needs a charter that is voted on, got charter.mode = static"
             )
         if not self.price_years or len(set(self.price_years)) != len(self.price_years):
             raise ValueError(f"price_years: different years expected, got {self.price_years}")

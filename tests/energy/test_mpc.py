@@ -48,6 +48,7 @@ def outlook(**changes: Any) -> Outlook:
         hours=np.ones(4), buy=np.array([0.1, 0.1, 0.5, 0.5]), sell=np.zeros(4),
         load_kw=np.full(4, 5.0), pv_kw=np.zeros(4), soc_kwh=0.0, stock_eur_per_kwh=0.0,
         budget_kwh=np.array([1e3]), day=np.zeros(4, dtype=np.int64), cars=(), near=4,
+        keeps_budget=False,
         reactive_kvar=np.zeros(2),
     )  # fmt: skip
     return dataclasses.replace(plain, **changes)
