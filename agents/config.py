@@ -74,6 +74,9 @@ class TrainConfig(StrictModel):
     activation: Literal["tanh", "relu", "elu", "silu"] = Field(
         "tanh", description="function between layers"
     )
+    hidden_fields: tuple[str, ...] = Field(
+        (), description="observation fields that policy and critic do not get to see"
+    )
     log_std_init: Annotated[float, Field(ge=-10.0, le=2.0)] = Field(
         -0.5, description="log of the first standard deviation of an action in [-1, 1]"
     )

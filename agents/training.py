@@ -16,6 +16,7 @@ from .checkpoint import CheckpointError, read_tensors, restore_learner
 from .config import TrainConfig
 from .evaluation import EPISODE_SEED, EpisodeSet, MakeSimulator, Referee, play
 from .finish import finish
+from .hidden_fields import hide_fields, seen_numbers
 from .imitation import demonstrations, imitate
 from .logs import MetricsCsv, make_logger, metric_columns
 from .policy import TorchPolicy, contract_of
@@ -116,6 +117,7 @@ def _learn(
         action_mode=config.action_mode,
         stagger=True,
     )
+    seen = seen_numbers(simulator.observation_fields, config.hidden_fields)
     env = make_env(simulator, control_variate=config.control_variate)
     contract = contract_of(simulator, config.training_hash)
     if checkpoint is None:
@@ -131,6 +133,7 @@ def _learn(
     # The learner is seeded after everything else was made, and a checkpoint is put back last:
     # nothing in between may draw from the global random states.
     model = make_ppo(config, env)
+    hide_fields(model.policy, seen)
     resumed_at = None if checkpoint is None else checkpoint[1]["learner"]["num_timesteps"]
     model.set_logger(make_logger(run.path, metrics, config.tensorboard, resumed_at))
     remaining = config.total_steps
