@@ -16,6 +16,7 @@ from daogym.agents.comparison import BOUND, TargetError, compare, scenario_of
 from daogym.agents.config import TrainConfig
 from daogym.agents.evaluation import EpisodeSet
 from daogym.agents.export.onnx_policy import OnnxError
+from daogym.agents.ledgers import write_ledgers
 from daogym.agents.pictures import plot_episode
 from daogym.agents.runs import RunError
 from daogym.agents.training import make_daogym_simulator
@@ -69,6 +70,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--plot", type=Path, metavar="F", help="also draw the first episode of each target as PNG"
     )
+    parser.add_argument(
+        "--ledger", type=Path, metavar="DIR",
+        help="also write a ledger of every episode: gate, votes, parameters, payments",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="F", help="also write the results as JSON")
     return parser.parse_args(arguments)
 
@@ -94,12 +99,17 @@ def main(arguments: list[str] | None = None) -> int:
                 options.threads,
                 lambda name: status.update(f"evaluating {name}"),
             )
+        actors = [name for name in compared.outcomes if name != BOUND]
+        if options.ledger is not None:
+            paths = write_ledgers(
+                actors, episodes, make_daogym_simulator, options.ledger, options.threads
+            )
+            console.print(f"{len(paths)} ledgers in {options.ledger}", soft_wrap=True)
     except (ConfigError, RunError, CheckpointError, OnnxError, TargetError, ValueError) as error:
         print(f"evaluate.py: {error}", file=sys.stderr)
         return 2
     compared.print(console)
     if options.plot is not None:
-        actors = [name for name in compared.outcomes if name != BOUND]
         plot_episode(actors, episodes, make_daogym_simulator, options.plot)
     if options.json is not None:
         write_atomically(options.json, json.dumps(compared.document(), indent=2) + "\n")

@@ -98,6 +98,29 @@ def load_target(target: str) -> TorchPolicy | OnnxPolicy | None:
     return None
 
 
+def actor_of_target(
+    target: str, episodes: EpisodeSet, make: MakeSimulator, threads: int = 1
+) -> tuple[Any, Any]:
+    """Who acts for ``target``, and a simulator of its action mode at the start of ``episodes``.
+
+    The simulator does not reset itself, so that the last state can be looked at.
+    Raises `TargetError` for a target that cannot act.
+    """
+    policy = load_target(target)
+    mode = None if policy is None else policy.action_mode
+    simulator = episodes.simulator(make, mode, threads, autoreset="disabled")
+    if policy is not None:
+        return policy, simulator
+    domain = simulator.domain
+    if target not in domain.controller_names:
+        raise TargetError(f"{target!r} cannot act, so there is no episode of it to show")
+    controller = domain.make_controller(target)
+    if controller.action_mode != domain.action_mode:
+        mode = controller.action_mode
+        simulator = episodes.simulator(make, mode, threads, autoreset="disabled")
+    return controller, simulator
+
+
 def scenario_of(targets: Sequence[str]) -> str | Mapping[str, Any] | None:
     """The scenario of the first run directory among the targets."""
     for target in targets:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from .comparison import TargetError, load_target
+from .comparison import actor_of_target
 from .evaluation import EpisodeSet, MakeSimulator
 
 
@@ -30,19 +30,8 @@ def plot_episode(
         return False
     players = []
     for target in targets:
-        policy = load_target(target)
-        mode = None if policy is None else policy.action_mode
-        simulator = one.simulator(make, mode, autoreset="disabled")
-        domain = simulator.domain
-        if policy is None:
-            if target not in domain.controller_names:
-                raise TargetError(f"{target!r} cannot act, so its episode cannot be drawn")
-            controller = domain.make_controller(target)
-            if controller.action_mode != domain.action_mode:
-                simulator = one.simulator(make, controller.action_mode, autoreset="disabled")
-        else:
-            controller = policy
-        controller.reset(simulator)
-        players.append((Path(target).name, simulator, controller.act))
+        actor, simulator = actor_of_target(target, one, make)
+        actor.reset(simulator)
+        players.append((Path(target).name, simulator, actor.act))
     simulator.domain.plot_episodes(players, path)
     return True

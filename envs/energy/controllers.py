@@ -1,8 +1,8 @@
 """The controllers of the energy grid by name.
 
-The first four are rules and candidates for score 0. The best constant action and the best
-schedule know nothing of the day they act on: if they come near a policy, the scenario is too easy.
-The last three plan; "perfect" shows what foresight is worth.
+The first six are rules and candidates for score 0. The best constant set-points and the best
+schedule of them are open loop: they know nothing of the day they act on, so if they come near a
+policy, the scenario is too easy. The last three plan; "perfect" shows what foresight is worth.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from .rules import Controller, NoOp, PriceThreshold, SelfConsumption, VoltVar
 from .scenario import EnergyScenario
 from .schedules import (
     Constant,
+    ConstantTarget,
     Schedule,
+    ScheduledTarget,
     constant_parameters,
+    constant_target_parameters,
     schedule_parameters,
+    scheduled_target_parameters,
     threshold_parameters,
 )
 
@@ -25,6 +29,8 @@ _MAKERS: dict[str, Callable[[EnergyScenario], Controller]] = {
     VoltVar.name: lambda scenario: VoltVar(),
     SelfConsumption.name: lambda scenario: SelfConsumption(),
     PriceThreshold.name: lambda scenario: PriceThreshold(threshold_parameters(scenario)),
+    ConstantTarget.name: lambda scenario: ConstantTarget(constant_target_parameters(scenario)),
+    ScheduledTarget.name: lambda scenario: ScheduledTarget(scheduled_target_parameters(scenario)),
     Constant.name: lambda scenario: Constant(constant_parameters(scenario)),
     Schedule.name: lambda scenario: Schedule(schedule_parameters(scenario)),
     "mpc_perfect": lambda scenario: RollingMpc("perfect"),
@@ -36,7 +42,14 @@ _MAKERS: dict[str, Callable[[EnergyScenario], Controller]] = {
 TEACHER_HOLD = 4
 CONTROLLER_NAMES = tuple(_MAKERS)
 TRIVIAL_NAMES = (Constant.name, Schedule.name)
-RULE_NAMES = (NoOp.name, VoltVar.name, SelfConsumption.name, PriceThreshold.name)
+RULE_NAMES = (
+    NoOp.name,
+    VoltVar.name,
+    SelfConsumption.name,
+    PriceThreshold.name,
+    ConstantTarget.name,
+    ScheduledTarget.name,
+)
 
 
 def make_controller(name: str, scenario: EnergyScenario) -> Controller:

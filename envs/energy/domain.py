@@ -44,6 +44,7 @@ from .tables import clock_table, exact_power, forecast_coefficients, load_tables
 
 if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
+    from daogym.envs.dao.ledger import LedgerWriter
 
     from .rules import Controller
 
@@ -278,6 +279,12 @@ class EnergyDomain:
         from .episode_view import episode_plot, record_episode
 
         episode_plot([record_episode(s, act, name=name) for name, s, act in players], path)
+
+    def make_chronicle(self, simulator: Simulator, writers: Sequence[LedgerWriter]) -> Any:
+        """Writes each lane's ledger: call its `step` after every step; see chronicle.py."""
+        from .chronicle import EnergyChronicle
+
+        return EnergyChronicle(simulator, writers)
 
     def pack(self, autoreset: str, stagger: bool, carry: bool) -> tuple[Float, Int]:
         """Parameter vectors for one simulator."""
