@@ -30,6 +30,7 @@ REGISTERED = (
     Registration("daogym/EnergyGridIEEE33-v0", "ieee33", {}),
     Registration("daogym/EnergyGridCigreMV-v0", "cigre_mv", {}),
     Registration("daogym/EnergyGridDevices-v0", "lv_rural", {"action_mode": "device"}),
+    Registration("daogym/EnergyGridVoted-v0", "lv_rural_voted", {}),
 )
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 import daogym
 from daogym.envs.energy import scenario as scenario_module
-from daogym.envs.energy.layout import COSTS, EVENTS, TERMS
+from daogym.envs.energy.layout import COSTS, EVENTS, TERMS, VOTED_EVENTS
 from daogym.envs.energy.named import NAMES, stress_variants
 from daogym.envs.energy.scenario import GOVERNED_PARAMETERS, EnergyScenario
 
@@ -114,6 +114,14 @@ def tables() -> dict[str, str]:
                 for p in GOVERNED_PARAMETERS
             ],
         ),
+        "voted": markdown(
+            ("Parameter", "Largest change", "Least interval", "What an operator does differently"),
+            [
+                (f"`{p.name}`", f"{p.largest_change:g}", f"{p.least_interval_days:g} day",
+                 p.decides or "nothing: distributional")
+                for p in GOVERNED_PARAMETERS if p.largest_change > 0.0
+            ],
+        ),
     }  # fmt: skip
 
 
@@ -137,6 +145,11 @@ def rows_of(section: str) -> list[list[str]]:
 )
 def test_the_names_are_the_codes(section: str, names: tuple[str, ...]) -> None:
     assert [row[0].strip("`") for row in rows_of(section)] == list(names)
+
+
+def test_voted_events_are_the_codes() -> None:
+    text = ENERGY.read_text(encoding="utf-8").split("| Voted event |")[1].split("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)`", text, re.M) == list(VOTED_EVENTS)
 
 
 def test_the_ids_are_the_registered_ones() -> None:
