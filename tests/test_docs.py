@@ -83,6 +83,9 @@ def settings() -> Iterator[tuple[str, Any, str]]:
     yield from walk(EnergyScenario, "")
 
 
+NOTHING = {"cost": "nothing for money: a cost to keep low", "price": "nothing: distributional"}
+
+
 def tables() -> dict[str, str]:
     """Every table of docs/energy.md that is made from the code."""
     rural = domain("lv_rural")
@@ -118,7 +121,7 @@ def tables() -> dict[str, str]:
             ("Parameter", "Largest change", "Least interval", "What an operator does differently"),
             [
                 (f"`{p.name}`", f"{p.largest_change:g}", f"{p.least_interval_days:g} day",
-                 p.decides or "nothing: distributional")
+                 p.decides or NOTHING["cost" if p.effect == "cost" else "price"])
                 for p in GOVERNED_PARAMETERS if p.largest_change > 0.0
             ],
         ),

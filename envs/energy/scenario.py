@@ -18,7 +18,7 @@ GOVERNED_PARAMETERS = (
                       0.35, 1.0, "sell before a lower limit, store before it"),
     GovernedParameter("reserve_floor_share", "1", 0.0, 0.5, 0.1, "cost",
                       "least energy stored by all batteries / their capacity",
-                      0.15, 1.0, "fill up before a higher floor"),
+                      0.15),
     GovernedParameter("flexibility_budget_cycles_per_day", "1/day", 0.0, 6.0, 2.0, "revert",
                       "battery throughput a day / (2 x capacity)",
                       1.0, 1.0, "choose the hours that are worth a scarce budget"),

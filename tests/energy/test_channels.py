@@ -1,0 +1,53 @@
+"""Each governed parameter that an operator should anticipate moves what a planner does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import daogym
+from daogym.envs.energy.mpc import RollingMpc
+from daogym.envs.energy.scenario import GOVERNED_PARAMETERS
+
+pytestmark = [pytest.mark.kernel, pytest.mark.slow]
+LANES, STEPS = 6, 96
+LEAST_SHARE = 0.10
+
+
+def decisions(parameters: dict[str, float]) -> Any:
+    """(steps, lanes) whether and what the planning operator does under a static charter."""
+    simulator = daogym.make_simulator(
+        {"base": "lv_rural", "charter": {"parameters": parameters}}, LANES, split="train"
+    )
+    simulator.reset(seed=40)
+    controller = RollingMpc("forecast")
+    controller.reset(simulator)
+    done = []
+    for _ in range(STEPS):
+        action = controller.act(simulator)
+        simulator.step(action)
+        done.append(
+            np.column_stack([simulator.state("battery_kw").sum(axis=1), simulator.state("pv_kw")])
+        )
+    return np.array(done)
+
+
+@pytest.mark.parametrize(
+    "parameter", [p for p in GOVERNED_PARAMETERS if p.decides], ids=lambda p: p.name
+)
+def test_moving_a_parameter_moves_decisions(parameter: Any) -> None:
+    low, high = (decisions({parameter.name: value}) for value in (parameter.low, parameter.high))
+    moved = (np.abs(low - high) > 1.0).any(axis=2)
+    assert moved.mean() >= LEAST_SHARE, moved.mean()
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [p for p in GOVERNED_PARAMETERS if not p.decides and p.largest_change > 0.0],
+    ids=lambda p: p.name,
+)
+def test_what_is_no_matter_of_money_moves_none(parameter: Any) -> None:
+    low, high = (decisions({parameter.name: value}) for value in (parameter.low, parameter.high))
+    assert np.array_equal(low, high)
