@@ -56,7 +56,8 @@ class GovernanceChronicle:
 
     Args:
         state: gives a named part of all lanes' state, as `Simulator.state` does; parts as in
-            `governance_layout.state_sizes`, and ``governed`` (N, parameters).
+            `governance_layout.state_sizes`, and ``governed`` (N, at
+            least as many parameters).
         names: of the governed parameters.
         low, high: (parameters,) their bounds.
     """
@@ -73,7 +74,9 @@ class GovernanceChronicle:
         return len(self._before["agenda"])
 
     def _look(self) -> dict[str, NDArray[Any]]:
-        return {name: np.array(self._state(name)) for name in _READ}
+        parts = {name: np.array(self._state(name)) for name in _READ}
+        parts["governed"] = parts["governed"][:, : len(self._names)]
+        return parts
 
     def step(self) -> list[list[Entry]]:
         """Entries of each lane for the step just done."""

@@ -35,7 +35,7 @@ class EnergyChronicle:
         self._governance: GovernanceChronicle | None = None
         if domain.governance is not None:
             low, high, _ = domain.governance.floats.reshape(3, -1)
-            self._governance = GovernanceChronicle(simulator.state, GOVERNED, low, high)
+            self._governance = GovernanceChronicle(simulator.state, GOVERNED[: len(low)], low, high)
         self._members = self._accounts()
 
     def _accounts(self) -> Any:

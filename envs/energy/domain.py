@@ -104,7 +104,9 @@ class EnergyDomain:
         self.reward_scale = scenario.reward_scale
         self.start_days = self._start_days()
         parameters = self._governed_parameters()
-        self.governed = scenario.charter.values(parameters)
+        initial = [p.initial for p in GOVERNED_PARAMETERS]
+        self.governed = np.array(initial)
+        self.governed[: len(parameters)] = scenario.charter.values(parameters)
         self.governance: Governance | None = None
         if scenario.charter.mode != "static":
             self.governance = pack_governance(
@@ -138,6 +140,7 @@ class EnergyDomain:
         self.state_layout = state_layout(
             len(f.parent), len(f.pv_bus), len(f.battery_bus), len(f.ev_bus),
             None if self.governance is None else self.governance.state_sizes,
+            scenario.local_market,
         )  # fmt: skip
         self.scenario_hash = self._hash()
 
@@ -298,7 +301,8 @@ class EnergyDomain:
             bus_pv_kw[bus] += kw
         values: dict[str, Any] = {
             "sizes": [*sizes, fields.size, self.action_fields.size],
-            "modes": [self.action_mode == "device", _AUTORESET[autoreset], stagger, carry],
+            "modes": [self.action_mode == "device", _AUTORESET[autoreset], stagger, carry,
+                      s.local_market],
             "calendar": [
                 self.horizon, s.substeps, self.loaded.n_days, len(self.start_days),
                 s.episode_days, round(4.0 * s.tariff.publication_hour),

@@ -29,6 +29,7 @@ from .layout import (
     E_EV_UNMET_KWH,
     G_FLEXIBILITY_BUDGET_CYCLES_PER_DAY,
     M_CARRY,
+    M_MARKET,
     M_STAGGER,
     N_GOVERNED,
     OUT_EVENT,
@@ -135,7 +136,7 @@ def begin_episode(lane: int, pf: Float, pi: Int, charter: Any, sf: Float, si: In
     si[lane, pi[S_DONE]] = 0
     sf[lane, pi[S_INITIAL_SOC_KWH]] = total_soc_kwh(lane, pi, sf)
     sf[lane, pi[S_INITIAL_EV_KWH]] = total_ev_kwh(lane, pi, sf, si)
-    if len(charter) > 0:
+    if len(charter) > 0 and pi[pi[P_MODES] + M_MARKET] == 1:
         begin_members(lane, pi, sf)
     for c in range(OUT_WIDTH_VOTED if len(charter) > 0 else OUT_WIDTH):
         sf[lane, pi[S_SUMS] + c] = 0.0

@@ -18,7 +18,13 @@ from daogym.envs.dao.governance import (
     proposed_value,
     quiet_step,
 )
-from daogym.envs.dao.governance_layout import A_HEADER, A_STEP, CAPACITY, SLOTS
+from daogym.envs.dao.governance_layout import (
+    A_HEADER,
+    A_STEP,
+    C_PARAMETERS,
+    CAPACITY,
+    SLOTS,
+)
 from daogym.envs.dao.governor_layout import (
     ACTIVE,
     G_MIN_DELAY_S,
@@ -37,7 +43,6 @@ from daogym.envs.dao.governor_state import deadline_of, needed_votes, state_of
 from daogym.envs.dao.votes import votes_width
 
 from .layout import (
-    N_GOVERNED,
     S_AGENDA,
     S_BALLOT_CLOCK,
     S_BALLOTS,
@@ -50,7 +55,6 @@ from .layout import (
 
 _GOVERNOR = settings_width(SLOTS)
 _VOTES = votes_width(SLOTS)
-_AGENDA = A_HEADER + N_GOVERNED
 
 # Stages of a live proposal as observed.
 STAGE_PENDING, STAGE_VOTING, STAGE_QUEUED = 1.0 / 3.0, 2.0 / 3.0, 1.0
@@ -73,8 +77,8 @@ def begin_charter(lane: int, key: Any, charter: Any, pi: Int, sf: Float, si: Int
         _row(lane, pi, si, S_VOTES, _VOTES).reshape((1, _VOTES)),
         _row(lane, pi, si, S_BALLOT_CLOCK, BALLOT_ROWS * SLOTS).reshape((BALLOT_ROWS, SLOTS)),
         _row(lane, pi, si, S_BALLOTS, SLOTS * (CAPACITY + 1)).reshape((SLOTS, CAPACITY + 1)),
-        _row(lane, pi, si, S_AGENDA, _AGENDA),
-        sf[lane, pi[S_GOVERNED] : pi[S_GOVERNED] + N_GOVERNED],
+        _row(lane, pi, si, S_AGENDA, A_HEADER + charter[0][C_PARAMETERS]),
+        sf[lane, pi[S_GOVERNED] : pi[S_GOVERNED] + charter[0][C_PARAMETERS]],
     )  # fmt: skip
     _look_at_proposals(lane, charter, pi, sf, si)
 
@@ -82,7 +86,8 @@ def begin_charter(lane: int, key: Any, charter: Any, pi: Int, sf: Float, si: Int
 @kernel_function
 def govern(lane: int, key: Any, charter: Any, pi: Int, sf: Float, si: Int) -> None:
     """One step of the governor; what it changes is in force from the next step on."""
-    if quiet_step(key, charter[3], _row(lane, pi, si, S_AGENDA, _AGENDA)):
+    agenda = _row(lane, pi, si, S_AGENDA, A_HEADER + charter[0][C_PARAMETERS])
+    if quiet_step(key, charter[3], agenda):
         return
     happened = advance_governance(
         key, charter[0], charter[1], charter[2], charter[3],
@@ -91,8 +96,8 @@ def govern(lane: int, key: Any, charter: Any, pi: Int, sf: Float, si: Int) -> No
         _row(lane, pi, si, S_VOTES, _VOTES).reshape((1, _VOTES)),
         _row(lane, pi, si, S_BALLOT_CLOCK, BALLOT_ROWS * SLOTS).reshape((BALLOT_ROWS, SLOTS)),
         _row(lane, pi, si, S_BALLOTS, SLOTS * (CAPACITY + 1)).reshape((SLOTS, CAPACITY + 1)),
-        _row(lane, pi, si, S_AGENDA, _AGENDA),
-        sf[lane, pi[S_GOVERNED] : pi[S_GOVERNED] + N_GOVERNED],
+        _row(lane, pi, si, S_AGENDA, A_HEADER + charter[0][C_PARAMETERS]),
+        sf[lane, pi[S_GOVERNED] : pi[S_GOVERNED] + charter[0][C_PARAMETERS]],
     )  # fmt: skip
     if happened:
         _look_at_proposals(lane, charter, pi, sf, si)
@@ -105,7 +110,7 @@ def _look_at_proposals(lane: int, charter: Any, pi: Int, sf: Float, si: Int) -> 
     Value it would set (the one in force where there is none), stage, step of the governor's clock
     at which it acts if it passes, margin, votes towards quorum / quorum.
     """
-    n = N_GOVERNED
+    n = charter[0][C_PARAMETERS]
     first = pi[S_LIVE_PROPOSALS]
     for p in range(n):
         sf[lane, first + p] = sf[lane, pi[S_GOVERNED] + p]
@@ -149,10 +154,9 @@ def _look_at_proposals(lane: int, charter: Any, pi: Int, sf: Float, si: Int) -> 
 
 @kernel_function
 def write_proposals(
-    lane: int, dt_h: float, pi: Int, sf: Float, si: Int, physical: Float, first: int
+    lane: int, n: int, dt_h: float, pi: Int, sf: Float, si: Int, physical: Float, first: int
 ) -> None:
-    """The lane's `live_proposals` as observed: hours until it acts instead of the step."""
-    n = N_GOVERNED
+    """The lane's `live_proposals` (5, n) as observed: hours until it acts instead of the step."""
     live = pi[S_LIVE_PROPOSALS]
     for c in range(PROPOSAL_FIELDS * n):
         physical[first + c] = sf[lane, live + c]

@@ -21,6 +21,7 @@ from .layout import (
     AUTORESET_SAME_STEP,
     C_HORIZON,
     M_AUTORESET,
+    M_MARKET,
     P_CALENDAR,
     P_MODES,
     P_PARENT,
@@ -46,7 +47,7 @@ from .layout import (
     Z_OBSERVATION,
     Z_PV,
 )
-from .members import settle_members
+from .members import measure_trade, settle_members
 from .observation import write_observation
 from .powerflow import TILE, solve_tile
 from .request import gate_request, make_request, read_world
@@ -84,6 +85,7 @@ def step_range(
     p_pu, q_pu, v_re, v_im, j_re, j_im = tile[0], tile[1], tile[2], tile[3], tile[4], tile[5]
     volts = tile[6]
     network = np.empty((NETWORK_ROWS, TILE))
+    trade = np.empty((2, TILE))
     change, active = np.empty(TILE), np.empty(TILE)
     sweeps = np.empty(TILE, dtype=np.int64)
     devices = 3 * pi[sizes + Z_BATTERY] + 2 * pi[sizes + Z_PV] + pi[sizes + Z_EV]
@@ -91,6 +93,7 @@ def step_range(
     clean = np.empty((TILE, pi[sizes + Z_ACTION]))
     physical = np.empty(pi[sizes + Z_OBSERVATION])
     width_out = out.shape[2]
+    market = pi[pi[P_MODES] + M_MARKET] == 1
 
     for first in range(low, high, TILE):
         width = min(TILE, high - first)
@@ -118,6 +121,8 @@ def step_range(
             j_re, j_im, change, active, sweeps,
         )  # fmt: skip
         measure_network(pf, pi, p_pu, v_re, v_im, j_re, j_im, volts, network)
+        if len(charter) > 0 and market:
+            measure_trade(pi, p_pu, trade)
         for e in range(width):
             lane = first + e
             if si[lane, pi[S_DONE]] == 1:
@@ -132,9 +137,9 @@ def step_range(
             close_sessions(lane, pf, pi, sf, si, out)
             advance_clock(lane, pf, pi, charter, sf, si)
             settle_money(lane, e, pf, pi, world, days, sf, si, out, plan)
-            if len(charter) > 0:
+            if len(charter) > 0 and market:
                 settle_members(
-                    lane, e, pf, pi, rows, world, days, sf, si, p_pu, out, plan,
+                    lane, e, pf, pi, rows, world, days, sf, si, p_pu, trade, out, plan,
                 )  # fmt: skip
             for c in range(width_out):
                 sf[lane, pi[S_SUMS] + c] += out[0, lane, c]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from daogym.envs.core.layout import Float, Int, Layout, Part
+from daogym.envs.dao.governance_layout import A_HEADER
 
 TERMS = ("import", "export", "wear", "ageing", "unserved", "ev_unmet", "stock")
 COSTS = ("voltage", "line", "transformer", "reserve")
@@ -109,7 +110,7 @@ N_PARAMETER = 28
 
 # Inside "sizes", "modes" and "calendar".
 (Z_BUS, Z_PV, Z_BATTERY, Z_EV, Z_OBSERVATION, Z_ACTION) = range(6)
-(M_ACTION_DEVICE, M_AUTORESET, M_STAGGER, M_CARRY) = range(4)
+(M_ACTION_DEVICE, M_AUTORESET, M_STAGGER, M_CARRY, M_MARKET) = range(5)
 (
     C_HORIZON,
     C_SUBSTEPS,
@@ -187,17 +188,20 @@ def state_layout(
     n_battery: int,
     n_ev: int,
     governance: Mapping[str, tuple[int, ...]] | None = None,
+    market: bool = False,
 ) -> Layout:
     """Parts of one lane's state for a feeder of these sizes.
 
     Args:
+        market: members trade with each other.
         governance: shapes of what a voted charter keeps in a lane, by name; none for a static one.
     """
     shapes = governance or dict.fromkeys(
         ("governor", "proposals", "votes", "ballot_clock", "ballots", "agenda"), (0,)
     )
 
-    members = (n_bus,) if governance else (0,)
+    members = (n_bus,) if market else (0,)
+    parameters = (shapes["agenda"][0] - A_HEADER,) if governance else (0,)
 
     def integer(name: str, shape: tuple[int, ...], doc: str) -> Part:
         return Part(name, shape, doc, integer=True)
@@ -243,12 +247,12 @@ def state_layout(
             # What every step reads comes first, so that it shares pages with the rest of the state.
             integer("agenda", shapes["agenda"], "the governor's clock and changes so far"),
             integer("halt", (1,) if governance else (0,), "steps of the emergency halt left"),
-            Part("live_proposals", (5, N_GOVERNED) if governance else (0,),
+            Part("live_proposals", (5, *parameters) if governance else (0,),
                  "live proposal on each parameter: value, stage, acts at, margin, quorum"),
             Part("member_eur", members, "money of each connection this episode, EUR"),
             Part("member_alone_eur", members, "the same without a community, EUR"),
             Part("member_local_kwh", members, "energy sold to other members this episode, kWh"),
-            Part("community_eur", (1,) if governance else (0,),
+            Part("community_eur", (1,) if market else (0,),
                  "what the community has of this episode's fees, less the feeder's losses, EUR"),
             integer("governor", shapes["governor"], "settings of the governor"),
             integer("proposals", shapes["proposals"], "the governor's proposals"),
@@ -269,7 +273,7 @@ def parameter_layout(
 
     return Layout(
         [
-            integer("sizes", 6), integer("modes", 4), integer("calendar", 8),
+            integer("sizes", 6), integer("modes", 5), integer("calendar", 8),
             integer("parent", n_bus), integer("pv_bus", n_pv),
             integer("battery_bus", n_battery), integer("ev_bus", n_ev),
             integer("start_days", n_start),

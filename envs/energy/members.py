@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.lanes import fill, largest, load, store
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.rewards import gini, split_rewards
 
@@ -25,6 +26,7 @@ from .layout import (
     C_HORIZON,
     D_PV_DAY,
     E_COMMUNITY_EUR,
+    E_CURTAILED_KWH,
     E_EXPORT_KWH,
     E_IMPORT_KWH,
     E_LOCAL_KWH,
@@ -82,9 +84,9 @@ def begin_members(lane: int, pi: Int, sf: Float) -> None:
 @kernel_function
 def settle_members(
     lane: int, e: int, pf: Float, pi: Int, rows: Any, world: Float, days: Float, sf: Float,
-    si: Int, p_pu: Float, out: Float, plan: Float,
+    si: Int, p_pu: Float, trade: Float, out: Float, plan: Float,
 ) -> None:  # fmt: skip
-    """Accounts of one step; ``p_pu`` (buses, tile) is what each bus consumed.
+    """Accounts of one step; ``p_pu`` (buses, tile) is what each bus consumed, ``trade`` its sums.
 
     Call it after the money of the step is settled. In an outage nobody trades.
     """
@@ -94,25 +96,36 @@ def settle_members(
         buy = world[W_IMPORT_PRICE, quarter] + plan[e, L_FEE_CHANGE_EUR_PER_KWH]
         sell = world[W_EXPORT_PRICE, quarter]
         metered = out[0, lane, OUT_TERM + T_IMPORT] + out[0, lane, OUT_TERM + T_EXPORT]
-        _trade(lane, e, buy, sell, metered, pf, pi, sf, p_pu, out)
-        _share_curtailment(lane, e, sell, pf, pi, rows, days, sf, plan)
+        _trade(lane, e, buy, sell, metered, pf, pi, sf, p_pu, trade, out)
+        if out[0, lane, OUT_EVENT + E_CURTAILED_KWH] > 0.0:
+            _share_curtailment(lane, e, sell, pf, pi, rows, days, sf, plan)
     if si[lane, pi[S_STEP]] >= pi[pi[P_CALENDAR] + C_HORIZON]:
         _reward_sellers(lane, pi, sf)
         _compare_members(lane, pi, sf, out)
 
 
 @kernel_function
+def measure_trade(pi: Int, p_pu: Float, trade: Float) -> None:
+    """What members consume and feed in, for a whole tile: rows of ``trade`` (2, TILE), per unit."""
+    zero = fill(0.0)
+    demand = zero
+    supply = zero
+    for k in range(pi[pi[P_SIZES] + Z_BUS]):
+        net = load(p_pu, k)
+        demand = demand + largest(net, zero)
+        supply = supply + largest(zero - net, zero)
+    store(trade, 0, demand)
+    store(trade, 1, supply)
+
+
+@kernel_function
 def _trade(
     lane: int, e: int, buy: float, sell: float, metered: float, pf: Float, pi: Int, sf: Float,
-    p_pu: Float, out: Float,
+    p_pu: Float, trade: Float, out: Float,
 ) -> None:  # fmt: skip
     n_bus = pi[pi[P_SIZES] + Z_BUS]
     kwh = pf[pi[P_SCALARS] + X_S_BASE_KVA] * pf[pi[P_SCALARS] + X_DT_H]
-    demand = 0.0
-    supply = 0.0
-    for k in range(n_bus):
-        demand += max(p_pu[k, e], 0.0)
-        supply += max(-p_pu[k, e], 0.0)
+    demand, supply = trade[0, e], trade[1, e]
     local = min(demand, supply)
     bought = local / demand if demand > 0.0 else 0.0
     sold = local / supply if supply > 0.0 else 0.0
@@ -120,23 +133,20 @@ def _trade(
     price = sell + sf[lane, governed + G_LOCAL_PRICE_SHARE] * (buy - sell)
     # No fee makes a neighbour's energy dearer than the grid's.
     fee = min(sf[lane, governed + G_COMMUNITY_FEE_EUR_PER_KWH], max(buy - price, 0.0))
-    paid = bought * (price + fee) + (1.0 - bought) * buy
-    earned = sold * price + (1.0 - sold) * sell
+    # EUR a per-unit step's energy: what buyers pay, sellers earn, and both without a community.
+    paid = (bought * (price + fee) + (1.0 - bought) * buy) * kwh
+    earned = (sold * price + (1.0 - sold) * sell) * kwh
     money, alone, volume = pi[S_MEMBER_EUR], pi[S_MEMBER_ALONE_EUR], pi[S_MEMBER_LOCAL_KWH]
-    of_all = 0.0
     for k in range(n_bus):
-        energy = p_pu[k, e] * kwh
-        if energy > 0.0:
-            amount = -energy * paid
-            sf[lane, alone + k] -= energy * buy
-        else:
-            amount = -energy * earned
-            sf[lane, alone + k] -= energy * sell
-            sf[lane, volume + k] -= energy * sold
-        sf[lane, money + k] += amount
-        of_all += amount
-    sf[lane, pi[S_COMMUNITY_EUR]] += metered - of_all
-    out[0, lane, OUT_EVENT + E_COMMUNITY_EUR] = metered - of_all
+        net = p_pu[k, e]
+        taken = max(net, 0.0)
+        given = taken - net
+        sf[lane, money + k] += given * earned - taken * paid
+        sf[lane, alone + k] += given * (sell * kwh) - taken * (buy * kwh)
+        sf[lane, volume + k] += given * (sold * kwh)
+    kept = metered - (supply * earned - demand * paid)
+    sf[lane, pi[S_COMMUNITY_EUR]] += kept
+    out[0, lane, OUT_EVENT + E_COMMUNITY_EUR] = kept
     out[0, lane, OUT_EVENT + E_LOCAL_KWH] = local * kwh
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.dao.governance_layout import C_PARAMETERS
 
 from .dynamics import clip
 from .feeder import Feeder
@@ -27,7 +28,6 @@ from .layout import (
     D_YEAR_SIN,
     FORECAST_BLOCKS,
     GOVERNED,
-    N_GOVERNED,
     N_GOVERNED_STATIC,
     P_CALENDAR,
     P_CLOCK,
@@ -103,7 +103,7 @@ def observation_fields(
     n_pv, n_battery, n_ev = len(feeder.pv_bus), len(feeder.battery_bus), len(feeder.ev_bus)
     pv_kw = max(float(feeder.pv_p_kw.sum()), 1.0)
     exchange = 2.0 * transformer_kva
-    shown = N_GOVERNED_STATIC if longest_cycle_h is None else N_GOVERNED
+    shown = N_GOVERNED_STATIC if longest_cycle_h is None else len(governed_low)
     block = f"mean of each of the next {FORECAST_BLOCKS} two-hour blocks, forecast"
     fields = [
         Field("hour_sin", "1", -1.0, 1.0, doc="sine of the local hour on the 24 h circle"),
@@ -159,7 +159,7 @@ def observation_fields(
             Field("pv_voltage", "pu", 0.8, 1.2, (n_pv,), "smoothed voltage, which volt-var sees"),
         ]
     if longest_cycle_h is not None:
-        each = (N_GOVERNED,)
+        each = (shown,)
         fields += [
             Field("proposal_value", "1", governed_low, governed_high, each,
                   "what the live proposal on each parameter would set; that in force without one"),
@@ -283,7 +283,9 @@ def write_observation(
     physical[c + 8] = stored / max(pf[scalars + X_BATTERY_KWH_TOTAL], 1e-9)
     physical[c + 9] = sf[lane, pi[S_BUDGET_KWH]]
     c += 10
-    shown = N_GOVERNED if len(charter) > 0 else N_GOVERNED_STATIC
+    shown = N_GOVERNED_STATIC
+    if len(charter) > 0:
+        shown = charter[0][C_PARAMETERS]
     for g in range(shown):
         physical[c + g] = sf[lane, pi[S_GOVERNED] + g]
     c += shown
@@ -309,8 +311,8 @@ def write_observation(
         physical[c + n_pv + j] = sf[lane, pi[S_PV_VOLTAGE_PU] + j]
     if len(charter) > 0:
         c += 2 * n_pv
-        write_proposals(lane, dt_h, pi, sf, si, physical, c)
-        physical[c + PROPOSAL_FIELDS * N_GOVERNED] = si[lane, pi[S_HALT]] * dt_h
+        write_proposals(lane, shown, dt_h, pi, sf, si, physical, c)
+        physical[c + PROPOSAL_FIELDS * shown] = si[lane, pi[S_HALT]] * dt_h
 
     low = pi[P_OBSERVATION_LOW]
     scale = pi[P_OBSERVATION_SCALE]

@@ -38,6 +38,9 @@ GOVERNED_PARAMETERS = (
                       0.25),
 )  # fmt: skip
 
+MARKET_FROM = 5
+"""The parameters from here on are those of the local market."""
+
 
 class Tariff(StrictModel):
     """What energy costs at the transformer."""
@@ -180,14 +183,15 @@ class EnergyScenario(StrictModel):
     charter: Charter = Charter()
     emergency_halt: EmergencyHalt | None = None
     """None: no halt. Part of a charter that is voted on only."""
+    local_market: bool = False
+    """Members trade with each other, by three more governed parameters; voted charters only."""
 
     @property
     def governed_parameters(self) -> tuple[GovernedParameter, ...]:
-        """`GOVERNED_PARAMETERS`, the tariff's fee the initial value of `import_fee_eur_per_kwh`."""
+        """Those of `GOVERNED_PARAMETERS` that act here; the fee's initial value is the tariff's."""
         fee = self.tariff.import_fee_eur_per_kwh
-        return tuple(
-            replace(p, initial=fee) if p.name == IMPORT_FEE else p for p in GOVERNED_PARAMETERS
-        )
+        acting = GOVERNED_PARAMETERS if self.local_market else GOVERNED_PARAMETERS[:MARKET_FROM]
+        return tuple(replace(p, initial=fee) if p.name == IMPORT_FEE else p for p in acting)
 
     @property
     def substeps(self) -> int:
@@ -204,10 +208,14 @@ class EnergyScenario(StrictModel):
                 "a grid of one's own needs all of feeder (a .json file), profiles and prices; got "
                 f"feeder={self.feeder!r}, profiles={self.profiles!r}, prices={self.prices!r}"
             )
-        if self.emergency_halt is not None and self.charter.mode == "static":
-            raise ValueError(
-                "emergency_halt: needs a charter that is voted on, got charter.mode = static"
-            )
+        for key, asked in (
+            ("emergency_halt", self.emergency_halt is not None),
+            ("local_market", self.local_market),
+        ):
+            if asked and self.charter.mode == "static":
+                raise ValueError(
+                    f"{key}: needs a charter that is voted on, got charter.mode = static"
+                )
         if not self.price_years or len(set(self.price_years)) != len(self.price_years):
             raise ValueError(f"price_years: different years expected, got {self.price_years}")
         return self

@@ -23,6 +23,7 @@ from .lanes import Actions
 from .layout import QUARTERS_PER_DAY
 from .request import A_EV_RATE, A_EXCHANGE, A_EXPORT_CAP
 from .rules import ActionMode, Controller, PriceThreshold, play
+from .scenario import GOVERNED_PARAMETERS, MARKET_FROM
 
 if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
@@ -206,8 +207,11 @@ def _search_days(
 
     from .domain import EnergyDomain
 
-    static = scenario.charter.model_copy(update={"mode": "static"})
-    day = scenario.model_copy(update={"episode_days": 1, "charter": static, "emergency_halt": None})
+    acting = {p.name for p in GOVERNED_PARAMETERS[:MARKET_FROM]}
+    values = {name: v for name, v in scenario.charter.parameters.items() if name in acting}
+    static = scenario.charter.model_copy(update={"mode": "static", "parameters": values})
+    changes = {"episode_days": 1, "charter": static, "emergency_halt": None, "local_market": False}
+    day = scenario.model_copy(update=changes)
     domain = EnergyDomain(day, split="train", action_mode=action_mode)
     simulator = Simulator(domain, candidates * days, threads=2, autoreset="disabled")
     simulator.reset(seed=np.tile(SEARCH_SEED + np.arange(days), candidates).tolist())

@@ -31,6 +31,7 @@ QUIET: dict[str, Any] = {
     "name": "members",
     "feeder": "lv_rural",
     "episode_days": 7,
+    "local_market": True,
     "charter": {"mode": "voted", "proposals_per_day": 0.0},
 }
 LANES = 6
