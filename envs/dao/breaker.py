@@ -85,6 +85,12 @@ def _book(record: Int, change: int) -> None:
 
 
 @kernel_function
+def book_outflow(record: Int, cents: int) -> None:
+    """Book an outflow that `outflow_check` was asked about in this step."""
+    _book(record, -cents)
+
+
+@kernel_function
 def flow_in(record: Int, now: int, cents: int) -> int:
     """Book an inflow of cents >= 0; a result code (`OVERFLOW`: not booked)."""
     if cents < 0:
