@@ -14,9 +14,9 @@ class OperatorRole(StrictModel):
 
     votes_ppm: int = Setting(1_000, ge=0, le=1_000_000)
     """Votes that it proposes with and casts For its own proposals, millionths of the supply."""
-    funds_cents: int = Setting(500_000, ge=0, le=LARGEST_CENTS)
+    funds_cents: int = Setting(100_000, ge=0, le=LARGEST_CENTS)
     """Its account at the start of an episode."""
-    bond_cents: int = Setting(20_000, ge=0, le=LARGEST_CENTS)
+    bond_cents: int = Setting(5_000, ge=0, le=LARGEST_CENTS)
     """Put into escrow with each proposal: back once it is executed, else lost to the treasury."""
     cooldown_steps: int = Setting(24, ge=0, le=10_000)
     """Least steps between two of its proposals."""

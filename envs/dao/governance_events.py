@@ -14,9 +14,9 @@ from daogym.envs.core.random import integer
 from .ballots import (
     BALLOT_COUNT,
     BALLOT_NEXT,
+    BALLOT_READ,
     FOR,
     add_ballot,
-    clear_ballots,
     draw_ballots,
     event_offset,
 )
@@ -280,8 +280,10 @@ def close_ended(
             agenda[A_OWN_WON if won else A_OWN_LOST] += 1
         if settings[G_VETO_MAX_S] > 0:
             release(settings, votes, step, proposals[slot, P_AGAINST])
+        # Ballots still to come are not cast.
+        clock[BALLOT_NEXT, slot] = _NEVER
+        clock[BALLOT_COUNT, slot] = clock[BALLOT_READ, slot]
         _measure(settings, proposals, votes, clock, events, agenda, slot)
-        clear_ballots(clock, slot)
 
 
 @kernel_function
