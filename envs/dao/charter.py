@@ -201,9 +201,14 @@ class Charter(StrictModel):
             ConfigError: an unknown parameter, a value outside its bounds, or something that the
                 domain does not offer; names file and line where the charter was read from a file.
         """
-        by_name = {p.name: p for p in governed}
         if self.mode not in modes:
             raise self.refusal(f"{self.mode!r}: this domain offers {', '.join(modes)}", "mode")
+        check_rules(self.rules, targets, self.name)
+        return self.starting_values(governed)
+
+    def starting_values(self, governed: Sequence[GovernedParameter]) -> NDArray[np.float64]:
+        """The same without asking what the domain offers beside its parameters."""
+        by_name = {p.name: p for p in governed}
         for name, value in self.parameters.items():
             self._within(by_name, name, value, "parameters", name)
         if self.stress is not None:
@@ -214,7 +219,6 @@ class Charter(StrictModel):
             for name, bounds in veto.keeps.items():
                 for value in bounds:
                     self._within(by_name, name, value, "governor", "guardian_veto", "keeps", name)
-        check_rules(self.rules, targets, self.name)
         return np.array([self.parameters.get(p.name, p.initial) for p in governed])
 
     def _within(

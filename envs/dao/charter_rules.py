@@ -182,7 +182,8 @@ class FloorRule(_Rule):
 
     kind: Literal["floor"]
     effect: Literal["cost"] = "cost"
-    floor: float
+    least: float
+    """In the quantity's unit."""
 
 
 class SplitRule(_Rule):
@@ -279,8 +280,8 @@ def check_rules(rules: Sequence[Rule], targets: Sequence[RuleTarget], charter: s
                 f"{rule.on!r} has a rule already that does not go with one of kind {rule.kind!r}",
             )
     for k, rule in enumerate(rules):
-        if isinstance(rule, FloorRule) and rule.on in caps and rule.floor > caps[rule.on]:
-            refuse(k, "floor", f"a floor of {rule.floor} above the cap of {caps[rule.on]} that "
+        if isinstance(rule, FloorRule) and rule.on in caps and rule.least > caps[rule.on]:
+            refuse(k, "least", f"a floor of {rule.least} above the cap of {caps[rule.on]} that "
                                f"another rule puts on {rule.on!r}")  # fmt: skip
 
 
@@ -332,5 +333,5 @@ def _settings(rule: Rule) -> tuple[list[float], int]:
         assert len(settings) == STAKING_WIDTH
         return [float(s) for s in settings], duty_width(rule.window)
     if isinstance(rule, FloorRule):
-        return [rule.floor], 0
+        return [rule.least], 0
     return [rule.budget_cents, rule.floor_cents], 0

@@ -2,8 +2,9 @@
 
 The case is played beforehand, on the governor and with the calibrated electorate, once for each of
 `PATHS` seeds. A lane draws one of these paths with its episode's key: when, if at all, the attack
-takes effect, and which share of the treasury it takes. The account of the case, first move to
-horizon, is laid over the episode. So what happens is fixed by the seed, whatever the agent does.
+takes effect, and which share of the treasury it takes. The first move is made at a step drawn from
+the first third of the episode, and the account of the case, first move to horizon, is laid over the
+length of the other two. So what happens is fixed by the seed, whatever the agent does.
 """
 
 from __future__ import annotations

@@ -207,7 +207,7 @@ def _move_on(
     """Snapshots, queueing and execution that are due, and the step of the next one."""
     following = agenda[A_ATTACK_AT] if agenda[A_ATTACK_AT] > step else _NEVER
     if agenda[A_ATTACK_AT] == step:
-        strike(step, charter_ints, charter_floats, agenda, values)
+        strike(step, charter_ints, charter_floats, proposals, agenda, values)
     gathers = settings[G_COUNTING] == COUNT_CONVICTION
     for slot in range(proposals.shape[0]):
         state = state_of(settings, proposals, votes, step, step, slot)

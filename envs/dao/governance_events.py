@@ -65,6 +65,7 @@ from .governance_columns import (
 from .governance_variants import conviction_needed, drop_departed, release
 from .governor_layout import (
     ACTIVE,
+    CANCELED,
     EXECUTED,
     G_COUNTING,
     G_MIN_DELAY_S,
@@ -74,6 +75,7 @@ from .governor_layout import (
     G_VETO_MAX_S,
     P_ABSTAIN,
     P_AGAINST,
+    P_CLOSED,
     P_DURATION,
     P_ETA_S,
     P_FOR,
@@ -116,16 +118,21 @@ def draw_attack(key: Any, charter_ints: Int, agenda: Int) -> None:
     place = C_HEADER + C_BLOCKS * charter_ints[C_PARAMETERS] + 2 * path
     moment = charter_ints[place]
     if moment >= 0:
-        agenda[A_ATTACK_AT] = agenda[A_STEP] + moment * charter_ints[C_EPISODE_STEPS] // PPM
+        begins = integer(key, STREAM_ATTACK, 0, 1, max(charter_ints[C_EPISODE_STEPS] // 3, 1))
+        lasts = charter_ints[C_EPISODE_STEPS] * 2 // 3
+        agenda[A_ATTACK_AT] = agenda[A_STEP] + begins + moment * lasts // PPM
         agenda[A_ATTACK_LOSS_PPM] = charter_ints[place + 1]
         agenda[A_NEXT_STEP] = min(agenda[A_NEXT_STEP], agenda[A_ATTACK_AT])
 
 
 @kernel_function
 def strike(
-    step: int, charter_ints: Int, charter_floats: Float, agenda: Int, values: Float
-) -> None:  # fmt: skip
-    """The attack takes effect: captured values are in force, the treasury is about to lose."""
+    step: int, charter_ints: Int, charter_floats: Float, proposals: Int, agenda: Int, values: Float
+) -> None:
+    """The attack takes effect: captured values are in force, the treasury is about to lose.
+
+    Whoever holds a parameter also drops what is being voted on about it; members may propose anew.
+    """
     n = charter_ints[C_PARAMETERS]
     for p in range(n):
         parts = charter_ints[C_HEADER + C_CAPTURED_BLOCK * n + p]
@@ -137,6 +144,10 @@ def strike(
         else:
             values[p] = low + parts / VALUE_SCALE * (high - low)
         _changed(step, agenda, p, True)
+        for slot in range(proposals.shape[0]):
+            about = proposals[slot, P_NOTE] > 0 and proposals[slot, P_TARGET] == p
+            if about and proposals[slot, P_CLOSED] == 0:
+                proposals[slot, P_CLOSED] = CANCELED
     agenda[A_TAKING_PPM] = agenda[A_ATTACK_LOSS_PPM]
 
 

@@ -127,7 +127,7 @@ def pack_governance(
                               "governor", "kind")  # fmt: skip
     if charter.mode == "agentic" and not treasury:
         raise charter.refusal("'agentic' escrows bonds: this domain keeps no treasury", "mode")
-    initial = charter.values(governed, modes=(charter.mode,), targets=())
+    initial = charter.starting_values(governed)
     for parameter, value in zip(governed, initial.tolist(), strict=True):
         if not parameter.low <= value <= parameter.high:
             raise ConfigError(
