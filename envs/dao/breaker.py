@@ -16,7 +16,8 @@ from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Int
 
 from .integers import multiply_divide, sum_fits
-from .rules import COST, DONE, INVALID, OVERDRAFT, OVERFLOW, PAUSED, TRIPPED, allowed_amount
+from .results import DONE, INVALID, OVERDRAFT, OVERFLOW, PAUSED, TRIPPED
+from .rules import COST, allowed_amount
 
 BREAKER_TOTAL = 0
 """Liquidity (cents) at the beginning of the window."""

@@ -36,16 +36,9 @@ from .breaker import (
 )
 from .bucket import bucket_check, draw_bucket, fill_bucket
 from .parameters import SLEW_VALUE, begin_slew, slew_check, slew_parameter
+from .results import DONE, TRIPPED
 from .rewards import split_rewards
-from .rules import (
-    COST,
-    DONE,
-    TRIPPED,
-    allowed_amount,
-    count_hit,
-    fresh_or_default,
-    service_floor,
-)
+from .rules import COST, allowed_amount, count_hit, fresh_or_default, service_floor
 from .staking import duty_capacity, settle_duty
 
 KINDS = (

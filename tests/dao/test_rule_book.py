@@ -14,19 +14,16 @@ from daogym.envs.core.strict import load_mapping
 from daogym.envs.dao import rule_book
 from daogym.envs.dao.charter import Charter
 from daogym.envs.dao.charter_rules import RuleBook, RuleTarget, pack_rules
-from daogym.envs.dao.rules import (
+from daogym.envs.dao.results import (
     BELOW_FLOOR,
     DONE,
     DOWNTIME,
-    HIT_CLIPS,
-    HIT_COSTS,
-    HIT_GAS,
-    HIT_REVERTS,
     JAILED,
     OVER_ALLOWANCE,
     STALE,
     TRIPPED,
 )
+from daogym.envs.dao.rules import HIT_CLIPS, HIT_COSTS, HIT_GAS, HIT_REVERTS
 
 pytestmark = pytest.mark.kernel
 TARGETS = (
