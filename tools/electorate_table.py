@@ -22,6 +22,7 @@ from daogym.envs.core.compiled import kernel_entry
 from daogym.envs.core.random import root_keys
 from daogym.envs.dao.arrivals import arrivals, draw_proposal
 from daogym.envs.dao.ballots import (
+    BALLOT_NEXT,
     BALLOT_ROWS,
     NEVER,
     draw_ballots,
@@ -243,9 +244,12 @@ def _live(key: Any, ints: Any, floats: Any, clock: Any, events: Any, due: Any) -
     for i in range(DRAWS):
         draw_ballots(key, 8 * i, 0, 96, i % PARAMETERS, 0.5, 0.6, 0.0, ints, floats, clock,
                      events, 0)  # fmt: skip
+        coming = clock[BALLOT_NEXT].min()
         for now in range(1, 97):
-            for slot in range(clock.shape[1]):
-                found += pop_ballots(clock, events, slot, now, due)
+            if now >= coming:
+                for slot in range(clock.shape[1]):
+                    found += pop_ballots(clock, events, slot, now, due)
+                coming = clock[BALLOT_NEXT].min()
     return found
 
 

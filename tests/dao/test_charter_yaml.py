@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -399,3 +400,16 @@ def test_every_setting_of_a_charter_reaches_the_kernels(change: dict[str, Any]) 
         packed(load_mapping({"charter": c}, World).charter) for c in (base, {**base, **change})
     )
     assert any(not np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_the_page_shows_the_settings_there_are() -> None:
+    path = Path(__file__).resolve().parents[2] / "tools" / "charter_table.py"
+    spec = importlib.util.spec_from_file_location("charter_table", path)
+    assert spec is not None and spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    shown = dict(tool.TABLE.findall(tool.PAGE.read_text(encoding="utf-8")))
+    made = tool.tables()
+    assert set(shown) == {*made, "greed"}
+    for name, table in made.items():
+        assert shown[name] == table, f"{name}: run python tools/charter_table.py"

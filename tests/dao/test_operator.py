@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,27 @@ def test_never_proposing_is_the_voted_charter() -> None:
     voted = play(load_charter("voted"), NEVER, 8)
     assert np.array_equal(quiet.path, voted.path)
     assert quiet.won == quiet.lost == 0 and (quiet.bonds_eur == 0.0).all()
+
+
+def greed_table() -> str:
+    """The table of docs/charters.md."""
+    head = ("Electorate", "Bond", "Always the laxest fee", "Always the laxest of each",
+            "What the largest delegate wants")  # fmt: skip
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for name, changes in ELECTORATES.items():
+        for bond in (0, 5_000):
+            charter = agentic(changes, bond_cents=bond)
+            cells = [gain(charter, policy) for policy in (LAXEST_FEE, LAXEST_EACH, AS_MEMBERS_WANT)]
+            shown = [f"{mean:+.1f} ± {error:.1f}" for mean, error in cells]
+            lines.append(f"| `{name}` | {bond // 100} EUR | " + " | ".join(shown) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_page_shows_what_greed_came_to() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "charters.md").read_text("utf-8")
+    shown = page.partition("<!-- table: greed -->\n")[2].partition("<!-- end -->")[0]
+    made = greed_table()
+    assert shown == made, f"docs/charters.md, table greed:\n{made}"
 
 
 # --- books ----------------------------------------------------------------------------------------
