@@ -48,7 +48,7 @@ from .governor_layout import (
     P_TARGET,
     P_VALUE,
 )
-from .veto import VETO_RAGE_QUIT, move_veto, veto_delay_s, veto_state
+from .veto import VETO_RAGE_QUIT, move_veto, veto_state
 from .votes import MAX_VOTES, total_supply
 
 # --- a dynamic timelock: votes Against are escrowed while their proposal lives --------------------
@@ -74,12 +74,6 @@ def release_all(settings: Int, votes: Int, step: int) -> None:
     supply = total_supply(votes) + settings[G_STATIC_SUPPLY]
     if veto_state(settings, supply, step) == VETO_RAGE_QUIT:
         move_veto(settings, -settings[G_VETO_ESCROWED], supply, step)
-
-
-@kernel_function
-def escrow_wait(settings: Int, votes: Int) -> int:
-    """Steps that the escrow of now delays execution by."""
-    return veto_delay_s(settings, total_supply(votes) + settings[G_STATIC_SUPPLY])
 
 
 # --- conviction -----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from daogym.envs.core.fields import Field
 from daogym.envs.core.layout import Float, Int
 
 from .charter import Charter, GovernedParameter
+from .counting import COUNT_OBJECTIONS
 from .governance_columns import (
     A_STEP,
     C_COOLDOWN,
@@ -26,6 +27,7 @@ from .governance_events import proposed_value
 from .governance_money import ACCOUNT_ESCROW, ACCOUNT_OPERATOR
 from .governor_layout import (
     ACTIVE,
+    G_COUNTING,
     G_MIN_DELAY_S,
     P_ABSTAIN,
     P_AGAINST,
@@ -49,6 +51,8 @@ V_VALUE, V_STAGE, V_ACTS_AT, V_MARGIN, V_QUORUM, V_OWN = range(6)
 the governor's clock at which it acts if it passes, (For - Against) / (For + Against), votes towards
 quorum / quorum, and 1 where it is the operator's own."""
 PROPOSAL_ROWS = 6
+MOST_QUORUMS = 4.0
+"""Where the observed quorum ends; also what it is where no quorum is asked for."""
 OPERATOR_FIELDS = 3
 
 
@@ -85,7 +89,10 @@ def look_at_proposals(
             view[V_MARGIN, p] = (votes_for - against) / (votes_for + against)
         if state != PENDING:
             needed = max(needed_votes(settings, proposals, votes, now, slot), 1)
-            view[V_QUORUM, p] = (votes_for + proposals[slot, P_ABSTAIN]) / needed
+            counted = votes_for + proposals[slot, P_ABSTAIN]
+            if settings[G_COUNTING] == COUNT_OBJECTIONS:
+                counted = against
+            view[V_QUORUM, p] = min(counted / needed, MOST_QUORUMS)
         if proposals[slot, P_PROPOSER] == OPERATOR and proposals[slot, P_NOTE] > 0:
             view[V_OWN, p] = 1.0
 
@@ -101,7 +108,8 @@ def write_proposals(
         for p in range(n):
             value = view[row, p]
             if row == V_ACTS_AT and view[V_STAGE, p] > 0.0:
-                value = (value - now) * step_h
+                # What a dynamic timelock holds back is overdue.
+                value = max(value - now, 0.0) * step_h
             physical[first + row * n + p] = value
 
 
@@ -132,7 +140,8 @@ def proposal_fields(
               "1/3 before its snapshot, 2/3 in the vote, 1 passed, 0 without one"),
         Field("proposal_hours", "h", 0.0, longest_h, n, "until it acts if it passes"),
         Field("proposal_margin", "1", -1.0, 1.0, n, "(For - Against) / (For + Against) so far"),
-        Field("proposal_quorum", "1", 0.0, 4.0, n, "votes towards quorum / quorum"),
+        Field("proposal_quorum", "1", 0.0, MOST_QUORUMS, n,
+              "votes towards quorum / quorum; under kind optimistic objections / those that stop it"),
         Field("proposal_own", "1", 0.0, 1.0, n, "1 where it is the operator's own"),
     ]  # fmt: skip
 

@@ -150,6 +150,8 @@ class Week:
     answers: NDArray[np.int64]
     seen: NDArray[np.int64]
     """The governor's proposals after each step."""
+    settings: NDArray[np.int64]
+    votes: NDArray[np.int64]
     broken: int
 
     @property
@@ -205,4 +207,4 @@ def play(
             bonds, answers, seen,
         )  # fmt: skip
     return Week(governance, earned, accounts, state["agenda"], operator, state["proposals"], path,
-                bonds, answers, seen, broken)  # fmt: skip
+                bonds, answers, seen, state["governor"], state["votes"], broken)  # fmt: skip
