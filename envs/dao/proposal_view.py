@@ -141,7 +141,7 @@ def proposal_fields(
         Field("proposal_hours", "h", 0.0, longest_h, n, "until it acts if it passes"),
         Field("proposal_margin", "1", -1.0, 1.0, n, "(For - Against) / (For + Against) so far"),
         Field("proposal_quorum", "1", 0.0, MOST_QUORUMS, n,
-              "votes towards quorum / quorum; under kind optimistic objections / those that stop it"),
+              "votes towards quorum / quorum; kind optimistic: objections / those that stop it"),
         Field("proposal_own", "1", 0.0, 1.0, n, "1 where it is the operator's own"),
     ]  # fmt: skip
 
