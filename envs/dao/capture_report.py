@@ -37,7 +37,8 @@ CAPTURE_NAMES = (
 )  # fmt: skip
 """Names of the numbers of `capture_numbers`, in order. The first three are means over the proposals
 of the episode that were voted on (0 where there were none): least number of voters with more than
-half of what was cast, Gini coefficient of what was cast, votes cast / supply."""
+half of what was cast, Gini coefficient of what was cast, votes cast / supply. Ballots count as cast
+where the kind of governor ignores them (For on a motion, Against under conviction), too."""
 
 
 @kernel_function
