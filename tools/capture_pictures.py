@@ -85,10 +85,14 @@ def main() -> None:
 
 def tables() -> dict[str, str]:
     """Every table of the page, by name."""
-    made = {name: defence_table(name) for name in CASES + VARIANTS}
-    made["prices"] = price_table()
-    made["quorums"] = quorum_table()
-    return made
+    return {name: table(name) for name in (*CASES, *VARIANTS, "prices", "quorums")}
+
+
+def table(name: str) -> str:
+    """One of them."""
+    if name == "prices":
+        return price_table()
+    return quorum_table() if name == "quorums" else defence_table(name)
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

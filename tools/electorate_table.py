@@ -25,7 +25,6 @@ from daogym.envs.dao.ballots import (
     BALLOT_NEXT,
     BALLOT_ROWS,
     NEVER,
-    ballots_due,
     draw_ballots,
     pop_ballots,
 )
@@ -240,24 +239,17 @@ def _draw_many(key: Any, ints: Any, floats: Any, clock: Any, events: Any) -> int
 
 
 @kernel_entry()
-def _wait(clock: Any, now: int) -> int:
-    found = 0
-    for i in range(STEPS):
-        if ballots_due(clock, now - i % 7):
-            found += 1
-    return found
-
-
-@kernel_entry()
 def _live(key: Any, ints: Any, floats: Any, clock: Any, events: Any, due: Any) -> int:
     found = 0
     for i in range(DRAWS):
         draw_ballots(key, 8 * i, 0, 96, i % PARAMETERS, 0.5, 0.6, 0.0, ints, floats, clock,
                      events, 0)  # fmt: skip
+        coming = clock[BALLOT_NEXT].min()
         for now in range(1, 97):
-            if ballots_due(clock, now):
+            if now >= coming:
                 for slot in range(clock.shape[1]):
                     found += pop_ballots(clock, events, slot, now, due)
+                coming = clock[BALLOT_NEXT].min()
     return found
 
 
@@ -300,11 +292,9 @@ def print_speed() -> None:
         life_ns = best(_live, 96 * DRAWS, key, e.ints, e.floats, clock, events, due)
         draw_ns = best(_draw_many, DRAWS, key, e.ints, e.floats, clock, events)
         voters = _draw_many(key, e.ints, e.floats, clock, events) / DRAWS
-        wait_ns = best(_wait, STEPS, clock, int(clock[BALLOT_NEXT].min()) - 1)
         print(f"{name}: {len(e.holdings)} holders, {voters:.0f} voters a proposal on average")
         print(f"  draw_ballots   {draw_ns:8.1f} ns a proposal")
         print(f"  draw and pop   {life_ns:8.1f} ns a step, one proposal after another, 8 slots")
-        print(f"  ballots_due    {wait_ns:8.1f} ns a step for 8 slots, none due")
         print(f"  arrivals       {best(_arrive, STEPS, key, e.floats):8.1f} ns a step")
         arguments = (key, values, reach, open_parameters, e.ints, e.floats)
         print(f"  draw_proposal  {best(_draft, DRAWS, *arguments):8.1f} ns a proposal")

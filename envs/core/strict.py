@@ -13,6 +13,7 @@ import json
 import re
 import types
 import typing
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +27,18 @@ from .yaml_reader import KeyPath, dotted, read_yaml
 
 M = TypeVar("M", bound="StrictModel")
 _SHOWN_VALUE = 80
+
+
+class KeyProblem(ValueError):
+    """Raised by a model's validator where several keys disagree: names the one to look at.
+
+    Errors of a whole model point at its first line; this points at the line of a key in it.
+    """
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"{key}: {problem}")
+        self.key = key
+        self.problem = problem
 
 
 class StrictModel(pydantic.BaseModel):
@@ -159,9 +172,12 @@ def _validate(
     # Validated as JSON, where a list may be a tuple and text a date while text is no number.
     text = pydantic_core.to_json(data, inf_nan_mode="constants")
     try:
-        return model.model_validate_json(text)
+        made = model.model_validate_json(text)
     except pydantic.ValidationError as error:
         found = error.errors(include_url=False)
+    else:
+        _remember(made, data, (), origins)
+        return made
     order = list(origins)
 
     def rank(item: Any) -> tuple[bool, int]:
@@ -173,11 +189,55 @@ def _validate(
 
     first = min(found, key=rank)
     path = _error_path(data, first)
+    raised = _raised(first)
+    if isinstance(raised, ConfigError) and raised.where:
+        raise raised from None
     where = origins[_nearest_origin(path, origins)]
     raise ConfigError(where, dotted(path), _problem(first, model)) from None
 
 
-def _resolve(data: Any, location: KeyPath) -> KeyPath:
+def _raised(error: Any) -> Exception | None:
+    """What a validator raised."""
+    found: Exception | None = error.get("ctx", {}).get("error")
+    return found
+
+
+# --- places ---------------------------------------------------------------------------------------
+
+# By the id of a model that was read; an entry goes when its model does.
+_PLACES: dict[int, tuple[Mapping[KeyPath, str], KeyPath]] = {}
+
+
+def place_of(model: StrictModel, *keys: str | int) -> str | None:
+    """``file:line`` of a key of a model that was read, for errors that come up later.
+
+    None for models made in Python (copies of read ones included).
+    """
+    known = _PLACES.get(id(model))
+    if known is None:
+        return None
+    origins, path = known
+    return origins[_nearest_origin((*path, *keys), origins)]
+
+
+def _remember(made: Any, data: Any, path: KeyPath, origins: Mapping[KeyPath, str]) -> None:
+    if isinstance(made, StrictModel) and isinstance(data, dict):
+        if id(made) not in _PLACES:
+            weakref.finalize(made, _PLACES.pop, id(made), None).atexit = False
+        _PLACES[id(made)] = (origins, path)
+        for name in type(made).model_fields:
+            if name in data:
+                _remember(getattr(made, name), data[name], (*path, name), origins)
+    elif isinstance(made, tuple) and isinstance(data, list):
+        for i, (one, item) in enumerate(zip(made, data, strict=False)):
+            _remember(one, item, (*path, i), origins)
+    elif isinstance(made, Mapping) and isinstance(data, dict):
+        for name in data:
+            if name in made:
+                _remember(made[name], data[name], (*path, name), origins)
+
+
+def _resolve(data: Any, location: KeyPath, missing: bool = False) -> KeyPath:
     """The key path in ``data`` of pydantic's location, which also names members of unions."""
     path: KeyPath = ()
     node = data
@@ -186,13 +246,16 @@ def _resolve(data: Any, location: KeyPath) -> KeyPath:
             path, node = (*path, str(part)), node[str(part)]
         elif isinstance(node, list) and isinstance(part, int) and part < len(node):
             path, node = (*path, part), node[part]
-        elif isinstance(node, dict) and i == len(location) - 1 and isinstance(part, str):
+        elif missing and isinstance(node, dict) and i == len(location) - 1:
             path = (*path, part)
     return path
 
 
 def _error_path(data: Any, error: Any) -> KeyPath:
-    path = _resolve(data, error["loc"])
+    path = _resolve(data, error["loc"], error["type"] == "missing")
+    raised = _raised(error)
+    if isinstance(raised, (KeyProblem, ConfigError)) and raised.key:
+        return (*path, *(int(k) if k.isdecimal() else k for k in raised.key.split(".")))
     if error["type"] == "union_tag_invalid":
         return (*path, error["ctx"]["discriminator"].strip("'"))
     return path
@@ -215,6 +278,9 @@ def _problem(error: Any, model: type[pydantic.BaseModel]) -> str:
         if isinstance(location[-1], int):
             return f"item {location[-1]} is missing, got {_show(value)}"
         return "this key is missing"
+    raised = _raised(error)
+    if isinstance(raised, (KeyProblem, ConfigError)):
+        return raised.problem
     if kind in ("value_error", "assertion_error"):
         return f"{error['msg'].partition(', ')[2]} (got {_show(value)})"
     if kind == "union_tag_not_found":

@@ -6,7 +6,8 @@ from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Float, Int
 
 from .integers import capped_sum
-from .rules import DONE, INVALID, OVER_ALLOWANCE, OVER_QUOTA, allowed_amount
+from .results import DONE, INVALID, OVER_ALLOWANCE, OVER_QUOTA
+from .rules import allowed_amount
 
 ALLOWANCE_AMOUNT = 0
 """Cents that may be spent between two resets."""

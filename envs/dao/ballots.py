@@ -187,19 +187,10 @@ def _merge_cheapest(events: Int, slot: int) -> None:
 
 
 @kernel_function
-def ballots_due(clock: Int, now: int) -> bool:
-    """Whether any slot has votes due up to step `now`: one row to read, often all a step does."""
-    due = False
-    for slot in range(clock.shape[1]):
-        due = due or clock[BALLOT_NEXT, slot] <= now
-    return due
-
-
-@kernel_function
 def pop_ballots(clock: Int, events: Int, slot: int, now: int, due: Int) -> int:
     """Add to `due` (Against, For, Abstain) a slot's votes up to step `now`; how many events.
 
-    Each event is counted once. Where speed matters, ask `ballots_due` first.
+    Each event is counted once. A lane that keeps the least of `BALLOT_NEXT` need not ask before.
     """
     if now < clock[BALLOT_NEXT, slot]:
         return 0

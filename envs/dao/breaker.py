@@ -16,7 +16,8 @@ from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Int
 
 from .integers import multiply_divide, sum_fits
-from .rules import COST, DONE, INVALID, OVERDRAFT, OVERFLOW, PAUSED, TRIPPED, allowed_amount
+from .results import DONE, INVALID, OVERDRAFT, OVERFLOW, PAUSED, TRIPPED
+from .rules import COST, allowed_amount
 
 BREAKER_TOTAL = 0
 """Liquidity (cents) at the beginning of the window."""
@@ -82,6 +83,12 @@ def _book(record: Int, change: int) -> None:
     ticks = len(record) - BREAKER_RING
     record[BREAKER_NET] += change
     record[BREAKER_RING + record[BREAKER_TICK] % ticks] += change
+
+
+@kernel_function
+def book_outflow(record: Int, cents: int) -> None:
+    """Book an outflow that `outflow_check` was asked about in this step."""
+    _book(record, -cents)
 
 
 @kernel_function

@@ -5,7 +5,8 @@ from __future__ import annotations
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Float, Int
 
-from .rules import DONE, INVALID, OVER_CAPACITY, RATE_LIMITED, allowed_amount
+from .results import DONE, INVALID, OVER_CAPACITY, RATE_LIMITED
+from .rules import allowed_amount
 
 BUCKET_LEVEL = 0
 """Amount that could pass at `BUCKET_LAST`."""

@@ -218,7 +218,7 @@ def report_price(
 @kernel_entry()
 def price_is_fresh(now: float, updated_at: float, heartbeat: float) -> bool:
     """`rules.stale_check`."""
-    return rules.stale_check(now, updated_at, heartbeat) == rules.DONE
+    return rules.stale_check(now, updated_at, heartbeat) == DONE
 
 
 @kernel_entry()

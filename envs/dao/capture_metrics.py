@@ -13,6 +13,7 @@ from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Int
 
 from .ballots import BALLOT_COUNT, event_votes
+from .rewards import gini as gini_of_amounts
 
 
 def _votes(votes: ArrayLike) -> Int:
@@ -107,3 +108,14 @@ def ballot_largest(clock: Int, events: Int, slot: int) -> int:
     for i in range(clock[BALLOT_COUNT, slot]):
         largest = max(largest, event_votes(events[slot, i]))
     return largest
+
+
+@kernel_function
+def ballot_gini(clock: Int, events: Int, slot: int) -> float:
+    """Gini coefficient of a slot's events; 0 if it has none."""
+    count = clock[BALLOT_COUNT, slot]
+    votes = np.empty(count, dtype=np.int64)
+    order = np.empty(count, dtype=np.int64)
+    for i in range(count):
+        votes[i] = event_votes(events[slot, i])
+    return gini_of_amounts(votes, order)

@@ -2,7 +2,12 @@
 change them how.
 
 A `static` charter never changes. Under a `voted` one an electorate proposes and votes while the
-agent works: the path of the rules is a function of the seed, whatever the agent does.
+agent works: the path of the rules is a function of the seed, whatever the agent does. Under an
+`agentic` one the operator proposes, too, at a bond (`operator_proposals`). The mode is a switch:
+what belongs to another mode waits.
+
+In a scenario, a charter is its settings, the name of a packaged one (`NAMED_CHARTERS`) or the path
+of a YAML file; with ``base`` the settings are laid over one of those.
 """
 
 from __future__ import annotations
@@ -10,16 +15,36 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Setting
-from pydantic import model_validator
+from pydantic import GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, core_schema
 
-from daogym.envs.core.strict import ConfigError, StrictModel
+from daogym.envs.core.strict import (
+    ConfigError,
+    KeyProblem,
+    StrictModel,
+    load_mapping,
+    load_yaml,
+    place_of,
+)
 
+from .capture_charter import CASES, VARIANTS
+from .charter_governor import GovernorSettings as GovernorSettings
+from .charter_roles import Roles
+from .charter_rules import Rule, RuleTarget, check_rules
+from .charter_stress import StressSettings
 from .electorate import NAMED, ElectorateSettings
+
+Mode = Literal["static", "voted", "agentic"]
+
+NAMED_CHARTERS = ("static", "voted", "contested", "agentic", *CASES, *VARIANTS)
+"""Packaged charters (`charters/*.yaml`)."""
 
 
 @dataclass(frozen=True)
@@ -51,55 +76,95 @@ class GovernedParameter:
     decides: str = ""
 
 
-class GovernorSettings(StrictModel):
-    """An OpenZeppelin Governor with a timelock; its time is counted in steps of the simulation."""
-
-    voting_delay_steps: int = Setting(8, ge=1, le=10_000)
-    """From a proposal to the snapshot whose votes count."""
-    voting_period_steps: int = Setting(96, ge=1, le=10_000)
-    timelock_steps: int = Setting(48, ge=0, le=10_000)
-    """From a vote's success to the earliest execution."""
-    quorum_percent: int = Setting(2, ge=0, le=100)
-    """Share of the supply that must vote For or Abstain."""
-    proposal_threshold_ppm: int = Setting(100, ge=0, le=1_000_000)
-    """Votes needed to propose, millionths of the supply."""
-    late_quorum_extension_steps: int = Setting(0, ge=0, le=10_000)
-    """How long voting stays open after quorum was reached."""
-
-    @property
-    def cycle_steps(self) -> int:
-        """From a proposal to its execution."""
-        return self.voting_delay_steps + self.voting_period_steps + self.timelock_steps
-
-    @model_validator(mode="after")
-    def _extension_within_the_period(self) -> GovernorSettings:
-        if self.late_quorum_extension_steps > self.voting_period_steps:
-            raise ValueError(
-                f"late_quorum_extension_steps: at most voting_period_steps = "
-                f"{self.voting_period_steps} expected, got {self.late_quorum_extension_steps}"
-            )
-        return self
-
-
 class Charter(StrictModel):
-    """Values of governed parameters; what is not named keeps the domain's initial value."""
+    """Values of governed parameters, and who changes them; what is not named keeps its default."""
 
     name: str = "static"
-    mode: Literal["static", "voted"] = "static"
+    mode: Mode = "static"
     parameters: Mapping[str, float] = Setting(default_factory=dict)
     """Values at the start; under a voted charter, before the first proposals."""
     governor: GovernorSettings = GovernorSettings()
     electorate: str | ElectorateSettings = "calibrated"
-    """A named electorate (`calibrated`, `contested`) or its settings."""
+    """The members: a named electorate (`calibrated`, `contested`) or its settings."""
     proposals_per_day: float = Setting(1.0, ge=0.0, le=96.0)
     """Mean number of proposals that members make on their own (Poisson)."""
+    roles: Roles = Roles()
+    """Operator and guardian."""
+    rules: tuple[Rule, ...] = ()
+    """Rules on the quantities that the domain offers."""
+    stress: StressSettings | None = None
+    """A historical attack on the DAO while the agent works."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.tagged_union_schema(
+            {
+                "settings": handler(source),
+                "name": core_schema.no_info_after_validator_function(
+                    lambda text: load_charter(text), core_schema.str_schema()
+                ),
+                "based": core_schema.no_info_after_validator_function(
+                    lambda data: _over_base(data), core_schema.dict_schema()
+                ),
+            },
+            discriminator=lambda value: _form(value),
+        )
 
     @model_validator(mode="after")
     def _known_electorate(self) -> Charter:
         if isinstance(self.electorate, str) and self.electorate not in NAMED:
-            raise ValueError(
-                f"electorate: one of {', '.join(NAMED)} or a mapping of settings expected, got "
-                f"{self.electorate!r}"
+            raise KeyProblem(
+                "electorate",
+                f"one of {', '.join(NAMED)} or a mapping of settings expected, got "
+                f"{self.electorate!r}",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _roles_and_powers_meet(self) -> Charter:
+        guardian, veto = self.roles.guardian, self.governor.guardian_veto
+        if veto is not None and guardian is None:
+            raise KeyProblem("governor.guardian_veto", "nobody has it: name roles.guardian")
+        if guardian is not None:
+            if veto is None:
+                raise KeyProblem("roles.guardian", "has no power: give governor.guardian_veto")
+            timed = self.governor.has_timelock
+            key = "timelock_steps" if timed else "voting_period_steps"
+            time = getattr(self.governor, key)
+            if guardian.reaction_steps > time:
+                raise KeyProblem(
+                    "roles.guardian.reaction_steps",
+                    f"at most governor.{key} = {time} expected, got {guardian.reaction_steps}: "
+                    "the veto would always come too late",
+                )
+        if self.mode == "agentic" and self.roles.operator is None:
+            raise KeyProblem("mode", "under 'agentic' somebody proposes: name roles.operator")
+        return self
+
+    @model_validator(mode="after")
+    def _operator_can_propose(self) -> Charter:
+        operator = self.roles.operator
+        if operator is None:
+            return self
+        strict = self.governor.kind == "bravo"
+        needed = self.governor.proposal_threshold_ppm + (1 if strict else 0)
+        if operator.votes_ppm < needed:
+            raise KeyProblem(
+                "roles.operator.votes_ppm",
+                f"at least {needed} expected, got {operator.votes_ppm}: with fewer than "
+                "governor.proposal_threshold_ppm it could never propose",
+            )
+        if operator.bond_cents > operator.funds_cents:
+            raise KeyProblem(
+                "roles.operator.bond_cents",
+                f"at most funds_cents = {operator.funds_cents} expected, got "
+                f"{operator.bond_cents}: it could never propose",
+            )
+        silent = round(self.electorate_settings.silent_supply * 1_000_000)
+        if operator.votes_ppm > silent:
+            raise KeyProblem(
+                "roles.operator.votes_ppm",
+                f"at most the silent supply of {silent} expected, got {operator.votes_ppm}",
             )
         return self
 
@@ -108,26 +173,113 @@ class Charter(StrictModel):
         """The settings behind `electorate`, its arrivals left as they are."""
         return NAMED[self.electorate] if isinstance(self.electorate, str) else self.electorate
 
-    def values(self, governed: Sequence[GovernedParameter]) -> NDArray[np.float64]:
+    @property
+    def votes(self) -> bool:
+        """Whether an electorate changes the parameters."""
+        return self.mode != "static"
+
+    def refusal(self, problem: str, *keys: str | int) -> ConfigError:
+        """An error about one of its keys, with file and line where it was read from a file."""
+        where = place_of(self, *keys) or f"charter {self.name!r}"
+        return ConfigError(where, ".".join(map(str, keys)), problem)
+
+    def values(
+        self,
+        governed: Sequence[GovernedParameter],
+        *,
+        modes: Sequence[Mode] = ("static", "voted"),
+        targets: Sequence[RuleTarget] = (),
+    ) -> NDArray[np.float64]:
         """Value of each governed parameter, in the domain's order.
 
+        Args:
+            governed: the domain's governed parameters.
+            modes: what the domain's kernels can do.
+            targets: quantities that the domain lets charters put rules on.
+
         Raises:
-            ConfigError: an unknown parameter, or a value outside its bounds.
+            ConfigError: an unknown parameter, a value outside its bounds, or something that the
+                domain does not offer; names file and line where the charter was read from a file.
         """
+        if self.mode not in modes:
+            raise self.refusal(f"{self.mode!r}: this domain offers {', '.join(modes)}", "mode")
+        check_rules(self.rules, targets, self.name)
+        return self.starting_values(governed)
+
+    def starting_values(self, governed: Sequence[GovernedParameter]) -> NDArray[np.float64]:
+        """The same without asking what the domain offers beside its parameters."""
         by_name = {p.name: p for p in governed}
         for name, value in self.parameters.items():
-            where = f"charter {self.name!r}"
-            if name not in by_name:
-                near = difflib.get_close_matches(name, by_name, 1, 0.0)
-                raise ConfigError(
-                    where, f"parameters.{name}",
-                    f"no governed parameter has this name; did you mean {near[0]!r}? "
-                    f"There are {', '.join(by_name)}",
-                )  # fmt: skip
-            bound = by_name[name]
-            if not bound.low <= value <= bound.high:
-                raise ConfigError(
-                    where, f"parameters.{name}",
-                    f"{value} was given, {bound.low} to {bound.high} {bound.unit} is allowed",
-                )  # fmt: skip
+            self._within(by_name, name, value, "parameters", name)
+        if self.stress is not None:
+            for name, value in self.stress.captured.items():
+                self._within(by_name, name, value, "stress", "captured", name)
+        veto = self.governor.guardian_veto
+        if veto is not None:
+            for name, bounds in veto.keeps.items():
+                for value in bounds:
+                    self._within(by_name, name, value, "governor", "guardian_veto", "keeps", name)
         return np.array([self.parameters.get(p.name, p.initial) for p in governed])
+
+    def _within(
+        self, by_name: Mapping[str, GovernedParameter], name: str, value: float, *keys: str
+    ) -> None:
+        if name not in by_name:
+            near = difflib.get_close_matches(name, by_name, 1, 0.0)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise self.refusal(
+                f"no governed parameter has this name; {hint}There are {', '.join(by_name)}", *keys
+            )
+        bound = by_name[name]
+        if not bound.low <= value <= bound.high:
+            raise self.refusal(
+                f"{value} was given, {bound.low} to {bound.high} {bound.unit} is allowed", *keys
+            )
+
+
+def load_charter(spec: str | Path) -> Charter:
+    """A packaged charter by its name, or one from a YAML file.
+
+    Raises:
+        ConfigError: no such charter, or one with an error; names file, line, key and value.
+    """
+    text = str(spec)
+    if text.endswith((".yaml", ".yml")):
+        return load_yaml(Path(text), Charter)
+    if text not in NAMED_CHARTERS:
+        near = difflib.get_close_matches(text, NAMED_CHARTERS, 1, 0.0)
+        raise ConfigError(
+            "", "",
+            f"one of {', '.join(NAMED_CHARTERS)} or the path of a .yaml file expected, got "
+            f"{text!r}; did you mean {near[0]!r}?",
+        )  # fmt: skip
+    with resources.as_file(resources.files(__package__) / "charters" / f"{text}.yaml") as path:
+        return load_yaml(path, Charter)
+
+
+def _form(value: Any) -> str:
+    """Which of the forms of a charter this is."""
+    if isinstance(value, str):
+        return "name"
+    return "based" if isinstance(value, Mapping) and "base" in value else "settings"
+
+
+def _over_base(settings: dict[str, Any]) -> Charter:
+    base = settings["base"]
+    if not isinstance(base, str):
+        raise KeyProblem("base", f"the name or path of a charter expected, got {base!r}")
+    changes = {key: value for key, value in settings.items() if key != "base"}
+    merged = load_charter(base).model_dump(mode="json", exclude_defaults=True)
+    try:
+        return load_mapping(_merged(merged, changes), Charter, f"charter over {base!r}")
+    except ConfigError as error:
+        raise KeyProblem(error.key, error.problem) from None
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        nested = isinstance(value, Mapping) and isinstance(old, Mapping)
+        result[key] = _merged(old, value) if nested else value  # type: ignore[arg-type]
+    return result

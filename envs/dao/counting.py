@@ -21,6 +21,9 @@ COUNT_OBJECTIONS = 2
 """Only Against is cast; passes unless objections / supply reach a share (Lido Easy Track)."""
 COUNT_SUPPORT = 3
 """Support threshold and minimum participation (Aragon ``MajorityVotingBase``)."""
+COUNT_CONVICTION = 4
+"""Only For is cast and stakes; passes once conviction exceeds a threshold (`conviction`). A
+proposal's columns then hold conviction (For) and what is staked (Abstain)."""
 
 PPM = 1_000_000
 """Base of support and participation ratios (Aragon's RATIO_BASE)."""
@@ -107,6 +110,8 @@ def quorum_reached(counting: int, needed: int, against: int, in_favor: int, abst
         return in_favor >= needed
     if counting == COUNT_SUPPORT:
         return against + in_favor + abstain >= needed
+    if counting == COUNT_CONVICTION:
+        return in_favor > needed
     return True
 
 
@@ -119,6 +124,8 @@ def vote_succeeded(
         return against < needed
     if counting == COUNT_SUPPORT:
         return support_reached(in_favor, against, support_ppm)
+    if counting == COUNT_CONVICTION:
+        return in_favor > needed
     return in_favor > against
 
 

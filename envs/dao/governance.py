@@ -1,14 +1,18 @@
 """A lane's governance, step by step: members propose, vote and change governed parameters.
 
 Called from compiled code. The governor is governor.py's, the members are those of ballots.py and
-arrivals.py. All of it is a function of the episode's key and of the charter's own state, so under
-a voted charter the path of the rules is fixed by the seed.
+arrivals.py, what follows from their votes is in governance_events.py and governance_variants.py.
+All of it is a function of the episode's key and of the charter's own state, so under a voted
+charter the path of the rules is fixed by the seed; under an agentic one the operator acts on it,
+too (`operator_proposals`).
 
 Step and time are one clock: a step counts as a "second" of the timelock. Arrays of a lane (shapes
-in `governance_layout.state_sizes`): ``settings``, ``proposals`` and ``votes`` of the governor,
+in `governance_columns.state_sizes`): ``settings``, ``proposals`` and ``votes`` of the governor,
 ``clock`` and ``events`` of the ballots, ``values`` (parameters,) in force in their own units, and
 ``agenda``: the governor's own clock (steps done), the next steps at which a proposal moves on and a
-ballot is due, the number of changes so far, and the step of each parameter's last change.
+ballot is due, accounts of the episode, and the step of each parameter's last change.
+
+``P_NOTE`` of a proposal is 0 once its end was noted, else 1 + the bond that stands for it, cents.
 """
 
 from __future__ import annotations
@@ -21,35 +25,46 @@ from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Float, Int
 
 from .arrivals import PROPOSED, arrivals, draw_proposal
-from .ballots import (
-    BALLOT_NEXT,
-    clear_ballots,
-    draw_ballots,
-    pop_ballots,
-    proposal_number,
-)
+from .ballots import AGAINST, BALLOT_NEXT, clear_ballots, pop_ballots, proposal_number
+from .counting import COUNT_CONVICTION
 from .electorate_layout import I_WEIGHTS
-from .governance_layout import (
-    A_CHANGES,
+from .governance_columns import (
+    A_ATTACK_AT,
     A_HEADER,
     A_NEXT_BALLOT,
     A_NEXT_STEP,
     A_STEP,
+    A_VETOES,
     C_EARLIER_STEPS,
     C_HEADER,
+    C_LEAVE_ABOVE_PPB,
     C_PARAMETERS,
+    GUARDIAN,
     VALUE_SCALE,
 )
-from .governor import begin_governor, count_weight, execute, propose_with, queue
+from .governance_events import (
+    begin_account,
+    close_ended,
+    draw_attack,
+    enact,
+    guardian_acts_at,
+    open_vote,
+    strike,
+)
+from .governance_events import proposed_value as proposed_value
+from .governance_variants import escrow_objections, gather_conviction, has_left, leave, release_all
+from .governor import begin_governor, cancel, count_weight, execute, propose_with, queue
 from .governor_layout import (
     ACTIVE,
+    G_COUNTING,
     G_PROPOSAL_THRESHOLD,
-    P_DURATION,
+    G_TIMELOCK,
+    G_VETO_MAX_S,
     P_ETA_S,
     P_ID,
+    P_NOTE,
     P_SNAPSHOT,
     P_TARGET,
-    P_VALUE,
     PAYLOAD_CALL,
     PENDING,
     QUEUED,
@@ -72,10 +87,10 @@ def begin_governance(
     begin_votes(votes)
     for slot in range(proposals.shape[0]):
         clear_ballots(clock, slot)
-    agenda[A_STEP] = 0
+    agenda[:] = 0
     agenda[A_NEXT_STEP] = _NEVER
     agenda[A_NEXT_BALLOT] = _NEVER
-    agenda[A_CHANGES] = 0
+    agenda[A_ATTACK_AT] = _NEVER
     for p in range(charter_ints[C_PARAMETERS]):
         agenda[A_HEADER + p] = -_NEVER
 
@@ -95,6 +110,8 @@ def begin_amid_proposals(
             key, charter_ints, charter_floats, electorate_ints, electorate_floats, settings,
             proposals, votes, clock, events, agenda, values,
         )  # fmt: skip
+    begin_account(agenda)
+    draw_attack(key, charter_ints, agenda)
 
 
 @kernel_function
@@ -108,16 +125,6 @@ def live_slot(
             if state in (PENDING, ACTIVE, SUCCEEDED, QUEUED):
                 return slot
     return -1
-
-
-@kernel_function
-def proposed_value(charter_ints: Int, charter_floats: Float, proposals: Int, slot: int) -> float:
-    """The value that the proposal in a slot would set, in the parameter's own unit."""
-    n = charter_ints[C_PARAMETERS]
-    target = proposals[slot, P_TARGET]
-    low, high = charter_floats[target], charter_floats[n + target]
-    value: float = low + proposals[slot, P_VALUE] / VALUE_SCALE * (high - low)
-    return value
 
 
 @kernel_function
@@ -144,6 +151,10 @@ def advance_governance(
             key, step, charter_ints, charter_floats, electorate_ints, electorate_floats, settings,
             proposals, votes, clock, events, agenda, values,
         )  # fmt: skip
+    if happened:
+        close_ended(
+            step, charter_ints, electorate_ints, settings, proposals, votes, clock, events, agenda
+        )
     count = arrivals(key, step, electorate_floats)
     for place in range(count):
         _propose(
@@ -180,8 +191,11 @@ def _count_ballots(
         due[:] = 0
         if clock[BALLOT_NEXT, slot] <= step and pop_ballots(clock, events, slot, step, due) > 0:
             for support in range(3):
-                if due[support] > 0:
-                    count_weight(settings, proposals, votes, step, slot, support, due[support])
+                if due[support] == 0:
+                    continue
+                code = count_weight(settings, proposals, votes, step, slot, support, due[support])
+                if code == DONE and support == AGAINST and settings[G_VETO_MAX_S] > 0:
+                    escrow_objections(settings, votes, step, due[support])
 
 
 @kernel_function
@@ -191,34 +205,50 @@ def _move_on(
     agenda: Int, values: Float,
 ) -> None:  # fmt: skip
     """Snapshots, queueing and execution that are due, and the step of the next one."""
-    n = charter_ints[C_PARAMETERS]
-    following = _NEVER
+    following = agenda[A_ATTACK_AT] if agenda[A_ATTACK_AT] > step else _NEVER
+    if agenda[A_ATTACK_AT] == step:
+        strike(step, charter_ints, charter_floats, proposals, agenda, values)
+    gathers = settings[G_COUNTING] == COUNT_CONVICTION
     for slot in range(proposals.shape[0]):
         state = state_of(settings, proposals, votes, step, step, slot)
         if state == PENDING and proposals[slot, P_SNAPSHOT] == step:
-            target = proposals[slot, P_TARGET]
-            low, high = charter_floats[target], charter_floats[n + target]
-            draw_ballots(
-                key, proposals[slot, P_ID] - 1, step, proposals[slot, P_DURATION], target,
-                (values[target] - low) / (high - low), proposals[slot, P_VALUE] / VALUE_SCALE,
-                0.0, electorate_ints, electorate_floats, clock, events, slot,
+            open_vote(
+                key, step, charter_ints, charter_floats, electorate_ints, electorate_floats,
+                settings, proposals, clock, events, agenda, values, slot,
             )  # fmt: skip
-        if state == SUCCEEDED:
+        if gathers and state == ACTIVE:
+            gather_conviction(charter_ints, proposals, slot)
+            state = state_of(settings, proposals, votes, step, step, slot)
+        if state == SUCCEEDED and settings[G_TIMELOCK] == 1:
             queue(settings, proposals, votes, step, step, slot)
             state = QUEUED
-        if state == QUEUED and step >= proposals[slot, P_ETA_S]:
-            if execute(settings, proposals, votes, step, step, slot, True) == DONE:
-                target = proposals[slot, P_TARGET]
-                values[target] = proposed_value(charter_ints, charter_floats, proposals, slot)
-                agenda[A_HEADER + target] = step
-                agenda[A_CHANGES] += 1
-        elif state == QUEUED:
-            following = min(following, proposals[slot, P_ETA_S])
+        if charter_ints[C_LEAVE_ABOVE_PPB] >= 0 and state == QUEUED:
+            leave(
+                key, charter_ints, electorate_ints, electorate_floats, settings, proposals, clock,
+                events, agenda, values, charter_floats, slot,
+            )  # fmt: skip
+        stops_at = guardian_acts_at(charter_ints, settings, proposals, slot, state)
+        if step >= stops_at:
+            cancel(settings, proposals, votes, step, step, slot, GUARDIAN)
+            agenda[A_VETOES] += 1
+            continue
+        following = min(following, stops_at)
+        if state in (QUEUED, SUCCEEDED):
+            if step < proposals[slot, P_ETA_S]:
+                following = min(following, proposals[slot, P_ETA_S])
+            elif execute(settings, proposals, votes, step, step, slot, True) == DONE:
+                enact(
+                    step, charter_ints, charter_floats, settings, proposals, votes, agenda, values,
+                    slot,
+                )  # fmt: skip
+            else:
+                release_all(settings, votes, step)
+                following = step + 1
         elif state == PENDING:
             when = proposals[slot, P_SNAPSHOT]
             following = min(following, when if when > step else step + 1)
         elif state == ACTIVE:
-            following = min(following, deadline_of(proposals, slot) + 1)
+            following = min(following, step + 1 if gathers else deadline_of(proposals, slot) + 1)
     agenda[A_NEXT_STEP] = following
 
 
@@ -245,7 +275,8 @@ def _propose(
         key, number, step, settings[G_PROPOSAL_THRESHOLD], shares, reach, proposable,
         electorate_ints, electorate_floats,
     )  # fmt: skip
-    if code != PROPOSED:
+    leaves = charter_ints[C_LEAVE_ABOVE_PPB] >= 0
+    if code != PROPOSED or (leaves and has_left(agenda, voter)):
         return
     value = round(min(max(new, 0.0), 1.0) * VALUE_SCALE)
     weight = electorate_ints[electorate_ints[I_WEIGHTS] + voter]
@@ -255,4 +286,5 @@ def _propose(
         parameter, value,
     )  # fmt: skip
     if code == DONE:
+        proposals[slot, P_NOTE] = 1
         agenda[A_NEXT_STEP] = min(agenda[A_NEXT_STEP], proposals[slot, P_SNAPSHOT])

@@ -2,39 +2,68 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from daogym.envs.core.elementwise import exp_array
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.strict import ConfigError
 
-from .ballots import BALLOT_ROWS
 from .charter import Charter, GovernedParameter
+from .charter_governor import GovernorSettings
+from .charter_stress import attack_paths
+from .counting import PPM
 from .electorate import Electorate, draw_electorate
-from .governor_layout import PROPOSAL_WIDTH, settings_width
-from .governor_rules import openzeppelin_rules
-from .votes import votes_width
+from .electorate_layout import I_SUPPLY, I_WEIGHTS
+from .governance_columns import A_HEADER as A_HEADER
+from .governance_columns import A_STEP as A_STEP
+from .governance_columns import (
+    C_BLOCKS,
+    C_BOND_CENTS,
+    C_CAPTURED_BLOCK,
+    C_COOLDOWN,
+    C_DECAY_PPM,
+    C_EARLIER_STEPS,
+    C_EPISODE_STEPS,
+    C_FUNDS_CENTS,
+    C_HEADER,
+    C_INTERVAL_BLOCK,
+    C_KEEP_HIGH_BLOCK,
+    C_KEEP_LOW_BLOCK,
+    C_LARGEST_SHARE_PPM,
+    C_LEAVE_ABOVE_PPB,
+    C_LONGEST_CYCLE,
+    C_OPERATOR_VOTES,
+    C_OWN_LIVE,
+    C_PARAMETERS,
+    C_PATHS,
+    C_REACTION,
+    C_WEIGHT_PPM,
+    FURTHER_BOUND,
+    GUARDIAN,
+    MOST_PARAMETERS,
+    MOST_QUITTERS,
+    NOT_CAPTURED,
+)
+from .governance_columns import CAPACITY as CAPACITY
+from .governance_columns import SLOTS as SLOTS
+from .governance_columns import VALUE_SCALE as VALUE_SCALE
+from .governance_columns import state_sizes as state_sizes
+from .governor_layout import G_GUARDIAN
+from .governor_rules import (
+    bravo_rules,
+    conviction_rules,
+    objection_rules,
+    openzeppelin_rules,
+    with_veto,
+)
 
-SLOTS = 8
-CAPACITY = 128
-"""Voters of one proposal that are kept one by one; more are merged (ballots.py)."""
 CYCLES_BEFORE_START = 2
 LARGEST_CYCLE_SHARE = 1.0 / 3.0
-
-# Int vector: the header, then for each parameter its least interval in steps (0: never proposed).
-C_PARAMETERS, C_EARLIER_STEPS = 0, 1
-C_HEADER = 2
-# Float vector: low, high and largest change of each parameter, one block after another.
-
-# What a lane keeps beside the governor's own arrays, int64: the header, then the step of each
-# parameter's last change.
-A_STEP, A_NEXT_STEP, A_NEXT_BALLOT, A_CHANGES = 0, 1, 2, 3
-A_HEADER = 4
-
-VALUE_SCALE = 1_000_000_000
-"""Payloads hold a value as this many parts of the parameter's range."""
+_LN_2 = 0.6931471805599453
 
 
 @dataclass(frozen=True)
@@ -42,7 +71,7 @@ class Governance:
     """What the kernels get of a charter that is voted on.
 
     Attributes:
-        ints, floats: the charter's own vectors, see above.
+        ints, floats: the charter's own vectors (`governance_columns`).
         rules: the governor's settings (governor_rules.py).
         electorate: who votes; kernels get its ``ints`` and ``floats``.
     """
@@ -53,21 +82,14 @@ class Governance:
     electorate: Electorate
 
     @property
+    def parameters(self) -> int:
+        """How many governed parameters there are."""
+        return int(self.ints[C_PARAMETERS])
+
+    @property
     def state_sizes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the int64 state parts of a lane, by name."""
-        return state_sizes(int(self.ints[C_PARAMETERS]))
-
-
-def state_sizes(parameters: int) -> dict[str, tuple[int, ...]]:
-    """Shapes of the int64 state parts of a lane with this many governed parameters."""
-    return {
-        "governor": (settings_width(SLOTS),),
-        "proposals": (SLOTS, PROPOSAL_WIDTH),
-        "votes": (1, votes_width(SLOTS)),
-        "ballot_clock": (BALLOT_ROWS, SLOTS),
-        "ballots": (SLOTS, CAPACITY + 1),
-        "agenda": (A_HEADER + parameters,),
-    }
+        return state_sizes(self.parameters)
 
 
 def pack_governance(
@@ -76,26 +98,36 @@ def pack_governance(
     *,
     steps_per_day: int,
     horizon: int,
+    treasury: bool = False,
 ) -> Governance:
     """Vectors of a voted charter.
 
     Args:
         governed: the domain's governed parameters, in its order.
         horizon: steps of an episode.
+        treasury: whether the domain keeps the DAO's accounts (`governance_money`).
 
     Raises:
         ConfigError: a cycle from proposal to execution is longer than a third of the episode, so
-            that governance would hardly bite inside it.
+            that governance would hardly bite inside it, or the charter needs what the domain has
+            not.
     """
     settings = charter.governor
     if settings.cycle_steps > horizon * LARGEST_CYCLE_SHARE:
-        raise ConfigError(
-            f"charter {charter.name!r}", "governor",
+        raise charter.refusal(
             f"a cycle of {settings.cycle_steps} steps (voting delay + period + timelock) was "
             f"given; at most a third of an episode's {horizon} steps is allowed: shorten the "
             "cycle or lengthen the episode",
-        )  # fmt: skip
-    initial = charter.values(governed)
+            "governor",
+        )
+    if len(governed) > MOST_PARAMETERS:
+        raise ValueError(f"governed: at most {MOST_PARAMETERS} parameters, got {len(governed)}")
+    if settings.kind == "moloch" and not treasury:
+        raise charter.refusal("'moloch' pays leavers: this domain keeps no treasury",
+                              "governor", "kind")  # fmt: skip
+    if charter.mode == "agentic" and not treasury:
+        raise charter.refusal("'agentic' escrows bonds: this domain keeps no treasury", "mode")
+    initial = charter.starting_values(governed)
     for parameter, value in zip(governed, initial.tolist(), strict=True):
         if not parameter.low <= value <= parameter.high:
             raise ConfigError(
@@ -106,32 +138,132 @@ def pack_governance(
     low = np.array([p.low for p in governed])
     high = np.array([p.high for p in governed])
     change = np.array([p.largest_change for p in governed])
-    interval = [
-        max(round(p.least_interval_days * steps_per_day), 1) if p.largest_change > 0.0 else 0
-        for p in governed
-    ]
-    electorate_settings = charter.electorate_settings
-    arrivals = electorate_settings.arrivals.model_copy(
-        update={"per_step": charter.proposals_per_day / steps_per_day}
-    )
-    electorate = draw_electorate(
-        electorate_settings.model_copy(update={"arrivals": arrivals}),
-        (initial - low) / (high - low),
-    )
-    supply = electorate_settings.supply
-    rules = openzeppelin_rules(
-        voting_delay=settings.voting_delay_steps,
-        voting_period=settings.voting_period_steps,
-        proposal_threshold=supply * settings.proposal_threshold_ppm // 1_000_000,
-        quorum_numerator=settings.quorum_percent,
-        min_delay_s=settings.timelock_steps,
-        late_quorum_extension=settings.late_quorum_extension_steps,
-        static_supply=supply,
-    )
-    earlier = CYCLES_BEFORE_START * settings.cycle_steps
+    electorate = _electorate(charter, (initial - low) / (high - low), steps_per_day)
+    voters = len(electorate.weights)
+    if settings.kind == "moloch" and voters > MOST_QUITTERS:
+        raise charter.refusal(f"at most {MOST_QUITTERS} voters under 'moloch', got {voters}",
+                              "electorate")  # fmt: skip
     return Governance(
-        np.array([len(governed), earlier, *interval], dtype=np.int64),
+        _charter_ints(charter, governed, steps_per_day, horizon),
         np.concatenate([low, high, change]),
-        rules,
+        _governor_rules(settings, int(electorate.ints[I_SUPPLY])),
         electorate,
     )
+
+
+def _electorate(charter: Charter, centres: Float, steps_per_day: int) -> Electorate:
+    settings = charter.electorate_settings
+    arrivals = settings.arrivals.model_copy(
+        update={"per_step": charter.proposals_per_day / steps_per_day}
+    )
+    drawn = draw_electorate(settings.model_copy(update={"arrivals": arrivals}), centres)
+    return _quadratic(drawn) if charter.governor.kind == "quadratic" else drawn
+
+
+def _quadratic(drawn: Electorate) -> Electorate:
+    """The electorate under quadratic voting: who has w tokens casts floor(sqrt(w)) votes.
+
+    All tokens are spent on each question; delegates spend what was delegated to them as their own.
+    """
+    weights = np.array([math.isqrt(w) for w in drawn.weights.tolist()], dtype=np.int64)
+    ints = drawn.ints.copy()
+    first = int(ints[I_WEIGHTS])
+    ints[first : first + len(weights)] = weights
+    delegated = (drawn.delegate >= 0) & ~drawn.silent
+    others = drawn.holdings[~delegated]
+    ints[I_SUPPLY] = int(weights.sum()) + sum(math.isqrt(w) for w in others.tolist())
+    return replace(drawn, weights=weights, ints=ints)
+
+
+def _votes_of(charter: Charter, votes_ppm: int) -> int:
+    votes = charter.electorate_settings.supply * votes_ppm // PPM
+    return math.isqrt(votes) if charter.governor.kind == "quadratic" else votes
+
+
+def _charter_ints(
+    charter: Charter, governed: Sequence[GovernedParameter], steps_per_day: int, horizon: int
+) -> Int:
+    settings, n = charter.governor, len(governed)
+    header = np.zeros(C_HEADER, dtype=np.int64)
+    header[C_PARAMETERS] = n
+    header[C_EARLIER_STEPS] = CYCLES_BEFORE_START * settings.cycle_steps
+    header[C_EPISODE_STEPS] = horizon
+    header[C_LONGEST_CYCLE] = settings.longest_cycle_steps
+    guardian = charter.roles.guardian
+    header[C_REACTION] = -1 if guardian is None else guardian.reaction_steps
+    moloch = settings.kind == "moloch"
+    header[C_LEAVE_ABOVE_PPB] = round(settings.rage_quit.leave_above * 1e9) if moloch else -1
+    conviction = settings.conviction
+    halved = exp_array(np.array([-_LN_2 / conviction.half_life_steps]))
+    header[C_DECAY_PPM] = round(float(halved[0]) * PPM)
+    header[C_LARGEST_SHARE_PPM] = round(conviction.largest_share * PPM)
+    header[C_WEIGHT_PPM] = max(round(conviction.weight * PPM), 1)
+    header[C_OPERATOR_VOTES] = -1
+    operator = charter.roles.operator
+    if charter.mode == "agentic" and operator is not None:
+        header[C_OPERATOR_VOTES] = _votes_of(charter, operator.votes_ppm)
+        header[C_FUNDS_CENTS] = operator.funds_cents
+        header[C_BOND_CENTS] = operator.bond_cents
+        header[C_COOLDOWN] = operator.cooldown_steps
+        header[C_OWN_LIVE] = operator.live_proposals
+
+    def parts(p: GovernedParameter, value: float) -> int:
+        return round((value - p.low) / (p.high - p.low) * VALUE_SCALE)
+
+    blocks = np.zeros((C_BLOCKS, n), dtype=np.int64)
+    keeps = {} if settings.guardian_veto is None else settings.guardian_veto.keeps
+    stress = charter.stress
+    for i, p in enumerate(governed):
+        votable = p.largest_change > 0.0
+        interval = max(round(p.least_interval_days * steps_per_day), 1)
+        blocks[C_INTERVAL_BLOCK, i] = interval if votable else 0
+        low, high = keeps.get(p.name, (p.low, p.high))
+        blocks[C_KEEP_LOW_BLOCK, i], blocks[C_KEEP_HIGH_BLOCK, i] = parts(p, low), parts(p, high)
+        blocks[C_CAPTURED_BLOCK, i] = NOT_CAPTURED
+        if stress is not None and p.name in stress.captured:
+            blocks[C_CAPTURED_BLOCK, i] = parts(p, stress.captured[p.name])
+        elif stress is not None and not stress.captured and votable:
+            blocks[C_CAPTURED_BLOCK, i] = FURTHER_BOUND
+    paths = np.zeros(0, dtype=np.int64)
+    if stress is not None:
+        table = attack_paths(stress.case, stress.defences)
+        header[C_PATHS] = len(table)
+        paths = table.reshape(-1)
+    return np.concatenate([header, blocks.reshape(-1), paths])
+
+
+def _governor_rules(settings: GovernorSettings, supply: int) -> Int:
+    threshold = supply * settings.proposal_threshold_ppm // PPM
+    delay, period = settings.voting_delay_steps, settings.voting_period_steps
+    timelock, quorum = settings.timelock_steps, settings.quorum_percent
+    if settings.kind == "bravo":
+        rules = bravo_rules(
+            voting_delay=delay, voting_period=period, proposal_threshold=threshold,
+            quorum_numerator=quorum, min_delay_s=timelock, grace_s=settings.grace_steps,
+            static_supply=supply,
+        )  # fmt: skip
+    elif settings.kind == "optimistic":
+        rules = objection_rules(
+            motion_duration=period, objections_bps=settings.objections_bps,
+            proposal_threshold=threshold, voting_delay=delay, static_supply=supply,
+        )  # fmt: skip
+    elif settings.kind == "conviction":
+        rules = conviction_rules(
+            voting_delay=delay, voting_period=period, proposal_threshold=threshold,
+            min_delay_s=timelock, static_supply=supply,
+        )  # fmt: skip
+    else:
+        rules = openzeppelin_rules(
+            voting_delay=delay, voting_period=period, proposal_threshold=threshold,
+            quorum_numerator=0 if settings.kind == "moloch" else quorum, min_delay_s=timelock,
+            late_quorum_extension=settings.late_quorum_extension_steps, static_supply=supply,
+        )  # fmt: skip
+    if settings.guardian_veto is not None:
+        rules[G_GUARDIAN] = GUARDIAN
+    waits = settings.dynamic_timelock
+    if waits is not None:
+        rules = with_veto(
+            rules, first_ppb=waits.first_share_ppm * 1000, second_ppb=waits.second_share_ppm * 1000,
+            min_s=waits.shortest_steps, max_s=waits.longest_steps,
+        )  # fmt: skip
+    return rules

@@ -21,7 +21,7 @@ from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Int
 
 from .checkpoints import begin_trace, write_value
-from .counting import ABSTAIN, AGAINST, COUNT_OBJECTIONS
+from .counting import ABSTAIN, AGAINST, COUNT_CONVICTION, COUNT_OBJECTIONS, FOR
 from .governor_layout import (
     ACTIVE,
     CANCELED,
@@ -175,6 +175,8 @@ def count_weight(
         return INVALID_VOTE_TYPE
     if support != AGAINST and settings[G_COUNTING] == COUNT_OBJECTIONS:
         return INVALID_VOTE_TYPE
+    if settings[G_COUNTING] == COUNT_CONVICTION:
+        return _stake(proposals, slot, support, weight)
     cast = proposals[slot, P_AGAINST] + proposals[slot, P_FOR] + proposals[slot, P_ABSTAIN]
     if weight < 0 or weight > MAX_VOTES - cast:
         return TALLY_OVERFLOW
@@ -182,6 +184,16 @@ def count_weight(
     may_extend = proposals[slot, P_EXTENDED] == 0 and settings[G_COUNTING] != COUNT_OBJECTIONS
     if may_extend and quorum_is_reached(settings, proposals, votes, step, slot):
         proposals[slot, P_EXTENDED] = step + settings[G_LATE_QUORUM_EXTENSION]
+    return DONE
+
+
+@kernel_function
+def _stake(proposals: Int, slot: int, support: int, weight: int) -> int:
+    if support != FOR:
+        return INVALID_VOTE_TYPE
+    if weight < 0 or weight > MAX_VOTES - proposals[slot, P_ABSTAIN]:
+        return TALLY_OVERFLOW
+    proposals[slot, P_ABSTAIN] += weight
     return DONE
 
 

@@ -12,6 +12,7 @@ from daogym.envs.core.layout import Int
 
 from .counting import (
     BASIS_POINTS,
+    COUNT_CONVICTION,
     COUNT_FOR_ONLY,
     COUNT_OBJECTIONS,
     COUNT_SIMPLE,
@@ -118,16 +119,17 @@ def objection_rules(
     motion_duration: int,
     objections_bps: int = 50,
     proposal_threshold: int = 0,
+    voting_delay: int = 0,
     static_supply: int = 0,
 ) -> Int:
     """Lido's Easy Track: a motion passes after its duration unless objections reach a share.
 
-    The snapshot is the step of the motion, objections count from the next step on, and there is no
-    timelock. The creator cancels at any time. In the contract objections also count between the end
-    of the duration and enactment; here they end with the duration.
+    Objections count from the step after the snapshot (in the contract that of the motion) on, and
+    there is no timelock. The creator cancels at any time. In the contract objections also count
+    between the end of the duration and enactment; here they end with the duration.
     """
     rules = openzeppelin_rules(
-        voting_delay=0,
+        voting_delay=voting_delay,
         voting_period=motion_duration,
         proposal_threshold=proposal_threshold,
         quorum_numerator=objections_bps,
@@ -166,6 +168,31 @@ def support_rules(
     rules[G_COUNTING] = COUNT_SUPPORT
     rules[G_SUPPORT_PPM] = support_ppm
     rules[G_TIMELOCK] = 0
+    return rules
+
+
+def conviction_rules(
+    *,
+    voting_delay: int,
+    voting_period: int,
+    proposal_threshold: int,
+    min_delay_s: int,
+    static_supply: int = 0,
+) -> Int:
+    """Conviction voting on changes of parameters, with a timelock.
+
+    ``P_NEEDED`` (the threshold) and the growth of conviction are the caller's business: both depend
+    on what the proposal asks for (`conviction`).
+    """
+    rules = openzeppelin_rules(
+        voting_delay=voting_delay,
+        voting_period=voting_period,
+        proposal_threshold=proposal_threshold,
+        quorum_numerator=0,
+        min_delay_s=min_delay_s,
+        static_supply=static_supply,
+    )
+    rules[G_COUNTING] = COUNT_CONVICTION
     return rules
 
 

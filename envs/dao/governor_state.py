@@ -6,7 +6,13 @@ from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Int
 
 from .checkpoints import value_at
-from .counting import COUNT_OBJECTIONS, quorum_reached, vote_succeeded, votes_needed
+from .counting import (
+    COUNT_CONVICTION,
+    COUNT_OBJECTIONS,
+    quorum_reached,
+    vote_succeeded,
+    votes_needed,
+)
 from .governor_layout import (
     ACTIVE,
     CANCELED,
@@ -107,6 +113,9 @@ def ballot_state(settings: Int, proposals: Int, votes: Int, step: int, slot: int
     if proposals[slot, P_SNAPSHOT] >= step:
         return PENDING
     if deadline_of(proposals, slot) >= step:
+        if settings[G_COUNTING] == COUNT_CONVICTION:
+            carried = _vote_succeeded(settings, proposals, votes, step, slot)
+            return SUCCEEDED if carried else ACTIVE
         # Objections stop a motion as soon as there are enough.
         if settings[G_COUNTING] != COUNT_OBJECTIONS:
             return ACTIVE

@@ -18,7 +18,7 @@ from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Float
 from daogym.envs.core.random import draw_bits, uniform_pair
 
-from .rules import DONE, OUT_OF_RANGE, QUIET, TOO_FEW_REPORTS
+from .results import DONE, OUT_OF_RANGE, QUIET, TOO_FEW_REPORTS
 
 MOST_REPORTERS = 31
 """OCR2's ``maxNumOracles``."""

@@ -9,8 +9,8 @@ from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Int
 
 from .integers import multiply_divide, sum_fits
+from .results import DONE, INVALID, OVERDRAFT, OVERFLOW
 from .rewards import split_rewards
-from .rules import DONE, INVALID, OVERDRAFT, OVERFLOW
 from .treasury import ALL_PURPOSES, BURNED, MINTED, burn, mint, transfer
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Float
 
-from .rules import (
+from .results import (
     ALREADY_OPEN,
     CHANGE_TOO_LARGE,
     DONE,
@@ -17,8 +17,8 @@ from .rules import (
     OUT_OF_BOUNDS,
     TOO_EARLY,
     TOO_LATE,
-    allowed_amount,
 )
+from .rules import allowed_amount
 
 SLEW_VALUE = 0
 """Value in force."""

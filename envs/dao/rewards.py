@@ -6,7 +6,7 @@ from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Int
 
 from .integers import multiply_divide, sum_fits
-from .rules import DONE, INVALID, OVER_BUDGET, OVERFLOW
+from .results import DONE, INVALID, OVER_BUDGET, OVERFLOW
 
 
 @kernel_function

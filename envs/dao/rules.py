@@ -24,29 +24,13 @@ from typing import TypeVar
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Int
 
+from .results import BELOW_FLOOR, DONE, INVALID, STALE
+
 Number = TypeVar("Number", int, float)
 
 EFFECTS = ("revert", "clip", "cost")
 """Names of the effects, in the order of their numbers."""
 REVERT, CLIP, COST = 0, 1, 2
-
-CODES = (
-    "done", "invalid", "too_early", "too_late",
-    "change_too_large", "out_of_bounds", "over_allowance", "over_quota",
-    "over_capacity", "rate_limited", "tripped", "paused",
-    "stale", "jailed", "downtime", "invalid_proof",
-    "below_floor", "not_open", "already_open", "rejected",
-    "overdraft", "overflow", "over_budget", "too_few_reports",
-    "out_of_range", "quiet",
-)  # fmt: skip
-"""Names of the result codes, in the order of their numbers, for ledgers and tables."""
-DONE, INVALID, TOO_EARLY, TOO_LATE = 0, 1, 2, 3
-CHANGE_TOO_LARGE, OUT_OF_BOUNDS, OVER_ALLOWANCE, OVER_QUOTA = 4, 5, 6, 7
-OVER_CAPACITY, RATE_LIMITED, TRIPPED, PAUSED = 8, 9, 10, 11
-STALE, JAILED, DOWNTIME, INVALID_PROOF = 12, 13, 14, 15
-BELOW_FLOOR, NOT_OPEN, ALREADY_OPEN, REJECTED = 16, 17, 18, 19
-OVERDRAFT, OVERFLOW, OVER_BUDGET, TOO_FEW_REPORTS = 20, 21, 22, 23
-OUT_OF_RANGE, QUIET = 24, 25
 
 HIT_REVERTS, HIT_CLIPS, HIT_COSTS, HIT_GAS, HITS_WIDTH = 0, 1, 2, 3, 4
 """Columns of a lane's count of broken rules (int64)."""

@@ -13,8 +13,7 @@ from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Int
 
 from .integers import multiply_divide, sum_fits
-from .rules import (
-    COST,
+from .results import (
     DONE,
     DOWNTIME,
     INVALID,
@@ -25,6 +24,7 @@ from .rules import (
     OVERFLOW,
     TOO_EARLY,
 )
+from .rules import COST
 from .treasury import transfer
 
 DUTY_JAILED_UNTIL = 0

@@ -6,7 +6,7 @@ from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Int
 
 from .integers import LARGEST
-from .rules import ALREADY_OPEN, DONE, INVALID, NOT_OPEN, OVERDRAFT, OVERFLOW
+from .results import ALREADY_OPEN, DONE, INVALID, NOT_OPEN, OVERDRAFT, OVERFLOW
 from .treasury import transfer
 
 STREAM_OPEN = 0

@@ -19,7 +19,8 @@ from daogym.envs.core.layout import Int
 
 from .allowance import allowance_check, spend_allowance
 from .integers import sum_fits
-from .rules import DONE, INVALID, OVERDRAFT, OVERFLOW, allowed_amount
+from .results import DONE, INVALID, OVERDRAFT, OVERFLOW
+from .rules import allowed_amount
 
 MINTED, BURNED, TOTALS_WIDTH = 0, 1, 2
 """Columns of the totals."""

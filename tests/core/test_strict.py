@@ -21,10 +21,12 @@ from hypothesis import strategies as st
 
 from daogym.envs.core.strict import (
     ConfigError,
+    KeyProblem,
     StrictModel,
     hash_model,
     load_mapping,
     load_yaml,
+    place_of,
 )
 
 
@@ -430,3 +432,78 @@ def test_field_docs_reach_the_schema() -> None:
 
     schema = Documented.model_json_schema()
     assert schema["properties"]["rating_kw"]["description"] == "Rated power, kW."
+
+
+# --- places and problems of single keys -----------------------------------------------------------
+
+
+class Limits(StrictModel):
+    low: float = 0.0
+    high: float = 1.0
+
+    @pydantic.model_validator(mode="after")
+    def _ordered(self) -> Limits:
+        if self.low > self.high:
+            raise KeyProblem("low", f"at most high = {self.high} expected, got {self.low}")
+        return self
+
+
+class Plant(StrictModel):
+    limits: Limits = Limits()
+    spare: tuple[Limits, ...] = ()
+    by_name: dict[str, Limits] = pydantic.Field({})
+
+
+PLANT = """
+limits:
+  high: 5
+  low: 2
+spare:
+  - {high: 3}
+  - low: 0.5
+by_name:
+  north:
+    high: 4
+"""
+
+
+def test_a_problem_of_several_keys_points_at_the_one_to_look_at(tmp_path: Path) -> None:
+    path = tmp_path / "plant.yaml"
+    for old, new, line, key in (
+        ("low: 2", "low: 7", 4, "limits.low"),
+        ("low: 0.5", "low: 1.5", 7, "spare.1.low"),
+        ("high: 4", "high: -4", 9, "by_name.north.low"),  # the key itself is not there
+    ):
+        path.write_text(PLANT.replace(old, new), encoding="utf-8")
+        with pytest.raises(ConfigError) as caught:
+            load_yaml(path, Plant)
+        assert str(caught.value).startswith(f"{path}:{line}: {key}: at most high = ")
+
+
+def test_models_know_where_they_were_read(tmp_path: Path) -> None:
+    path = tmp_path / "plant.yaml"
+    path.write_text(PLANT, encoding="utf-8")
+    plant = load_yaml(path, Plant, ["spare.0.low=1"])
+    assert place_of(plant, "limits", "low") == f"{path}:4"
+    assert place_of(plant.limits, "low") == place_of(plant, "limits", "low")
+    assert place_of(plant.spare[1], "low") == f"{path}:7"
+    assert place_of(plant.spare[1], "high") == f"{path}:7"  # a default: the nearest that is there
+    assert "command line" in str(place_of(plant.spare[0], "low"))
+    assert place_of(plant.by_name["north"], "high") == f"{path}:10"
+    assert place_of(plant, "nothing") == f"{path}:2"
+    # neither equality nor hash nor data know of it, and what was made here has no place
+    made = Plant.model_validate(plant.model_dump())
+    assert made == plant and hash_model(made) == hash_model(plant)
+    assert place_of(made, "limits") is None and place_of(plant.model_copy()) is None
+    assert place_of(load_mapping({"limits": {"low": 0.5}}, Plant, "here"), "limits") == "here"
+
+
+def test_places_go_with_their_models(tmp_path: Path) -> None:
+    from daogym.envs.core import strict
+
+    path = tmp_path / "plant.yaml"
+    path.write_text(PLANT, encoding="utf-8")
+    plant = load_yaml(path, Plant)
+    known = len(strict._PLACES)
+    del plant
+    assert len(strict._PLACES) == known - 5

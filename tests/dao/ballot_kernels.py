@@ -11,7 +11,6 @@ from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.arrivals import arrivals, draw_proposal
 from daogym.envs.dao.ballots import (
     add_ballot,
-    ballots_due,
     circumstances,
     draw_ballots,
     forum_support,
@@ -38,9 +37,8 @@ def pop_until(clock: Int, events: Int, last: int, stride: int, out: Int) -> None
     out (steps, slots, 4): Against, For, Abstain of the step, and what is pending after it.
     """
     for now in range(0, last + 1, stride):
-        if ballots_due(clock, now):
-            for slot in range(clock.shape[1]):
-                pop_ballots(clock, events, slot, now, out[now, slot])
+        for slot in range(clock.shape[1]):
+            pop_ballots(clock, events, slot, now, out[now, slot])
         for slot in range(clock.shape[1]):
             pending = np.zeros(3, dtype=np.int64)
             pending_ballots(clock, events, slot, pending)

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from daogym.envs.dao.allowance import set_allowance, spend_allowance
-from daogym.envs.dao.rules import DONE, REVERT
+from daogym.envs.dao.results import DONE
+from daogym.envs.dao.rules import REVERT
 
 from .evm import Answer, Chain, numbers, reason_to_skip
 

@@ -21,17 +21,8 @@ from daogym.envs.dao.breaker import (
     outflow_check,
 )
 from daogym.envs.dao.integers import LARGEST
-from daogym.envs.dao.rules import (
-    CLIP,
-    COST,
-    DONE,
-    INVALID,
-    OVERDRAFT,
-    OVERFLOW,
-    PAUSED,
-    REVERT,
-    TRIPPED,
-)
+from daogym.envs.dao.results import DONE, INVALID, OVERDRAFT, OVERFLOW, PAUSED, TRIPPED
+from daogym.envs.dao.rules import CLIP, COST, REVERT
 
 pytestmark = pytest.mark.kernel
 

@@ -29,17 +29,15 @@ from daogym.envs.dao.bucket import (
     fill_bucket,
 )
 from daogym.envs.dao.integers import LARGEST
-from daogym.envs.dao.rules import (
-    CLIP,
-    COST,
+from daogym.envs.dao.results import (
     DONE,
     INVALID,
     OVER_ALLOWANCE,
     OVER_CAPACITY,
     OVER_QUOTA,
     RATE_LIMITED,
-    REVERT,
 )
+from daogym.envs.dao.rules import CLIP, COST, REVERT
 
 pytestmark = pytest.mark.kernel
 

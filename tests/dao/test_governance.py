@@ -7,11 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from daogym.envs.core.compiled import kernel_entry
-from daogym.envs.core.random import episode_key, root_keys
 from daogym.envs.core.strict import ConfigError
-from daogym.envs.dao.charter import Charter, GovernedParameter
-from daogym.envs.dao.governance import advance_governance, begin_governance
+from daogym.envs.dao.charter import Charter
 from daogym.envs.dao.governance_layout import pack_governance
 from daogym.envs.dao.governor_layout import (
     P_ABSTAIN,
@@ -22,48 +19,11 @@ from daogym.envs.dao.governor_layout import (
     P_ID,
     P_SNAPSHOT,
     P_TARGET,
-    PROPOSAL_WIDTH,
 )
+
+from .voted_lane import DAY, GOVERNED, play
 
 pytestmark = pytest.mark.kernel
-GOVERNED = (
-    GovernedParameter("fee", "EUR/kWh", 0.05, 0.25, 0.08, "price", "", 0.06, 2.0, "when to buy"),
-    GovernedParameter("limit", "1", 0.0, 1.0, 0.7, "clip", "", 0.3, 1.0, "how much to sell"),
-    GovernedParameter("fixed", "1", 0.0, 2.0, 1.0, "clip", ""),
-)
-DAY = 96
-
-
-@kernel_entry()
-def run(
-    key: Any, steps: int, ints: Any, floats: Any, e_ints: Any, e_floats: Any, rules: Any,
-    settings: Any, proposals: Any, votes: Any, clock: Any, events: Any, agenda: Any, values: Any,
-    path: Any, seen: Any,
-) -> None:  # fmt: skip
-    """Record values and proposals after every step."""
-    begin_governance(ints, rules, settings, proposals, votes, clock, agenda)
-    for step in range(steps):
-        advance_governance(
-            key, ints, floats, e_ints, e_floats, settings, proposals, votes, clock, events,
-            agenda, values,
-        )  # fmt: skip
-        path[step] = values
-        seen[step] = proposals
-
-
-def play(charter: Charter, steps: int, seed: int = 0) -> tuple[Any, Any]:
-    """Values (steps, parameters) and proposals (steps, slots, columns) of one lane."""
-    governance = pack_governance(charter, GOVERNED, steps_per_day=DAY, horizon=7 * DAY)
-    state = {k: np.zeros(v, dtype=np.int64) for k, v in governance.state_sizes.items()}
-    path = np.zeros((steps, len(GOVERNED)))
-    seen = np.zeros((steps, len(state["proposals"]), PROPOSAL_WIDTH), dtype=np.int64)
-    run(
-        np.uint64(episode_key(root_keys([seed])[0], 0)), steps, governance.ints, governance.floats,
-        governance.electorate.ints, governance.electorate.floats, governance.rules,
-        state["governor"], state["proposals"], state["votes"], state["ballot_clock"],
-        state["ballots"], state["agenda"], charter.values(GOVERNED), path, seen,
-    )  # fmt: skip
-    return path, seen
 
 
 @pytest.mark.parametrize("electorate", ["calibrated", "contested"])

@@ -26,7 +26,7 @@ from daogym.envs.dao.oracle import (
     oracle_round,
     publish,
 )
-from daogym.envs.dao.rules import DONE, OUT_OF_RANGE, QUIET, TOO_FEW_REPORTS
+from daogym.envs.dao.results import DONE, OUT_OF_RANGE, QUIET, TOO_FEW_REPORTS
 
 pytestmark = pytest.mark.kernel
 

@@ -10,17 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from daogym.envs.dao.integers import LARGEST
-from daogym.envs.dao.motion import (
-    MOTION_OPEN,
-    MOTION_REJECTED,
-    MOTION_STATE,
-    MOTION_WIDTH,
-    cancel_motion,
-    enact_motion,
-    object_to_motion,
-    open_motion,
-)
 from daogym.envs.dao.parameters import (
     SLEW_VALUE,
     SLEW_WIDTH,
@@ -35,20 +24,17 @@ from daogym.envs.dao.parameters import (
     slew_check,
     slew_parameter,
 )
-from daogym.envs.dao.rules import (
+from daogym.envs.dao.results import (
     ALREADY_OPEN,
     CHANGE_TOO_LARGE,
-    CLIP,
-    COST,
     DONE,
     INVALID,
     NOT_OPEN,
     OUT_OF_BOUNDS,
-    REJECTED,
-    REVERT,
     TOO_EARLY,
     TOO_LATE,
 )
+from daogym.envs.dao.rules import CLIP, COST, REVERT
 
 pytestmark = pytest.mark.kernel
 
@@ -217,61 +203,3 @@ def test_a_value_that_is_no_number_is_not_queued() -> None:
 
 
 # --- optimistic motions ---------------------------------------------------------------------------
-
-
-@hypothesis.given(
-    st.integers(1, 10**6), st.integers(0, 10_000), st.integers(0, 10),
-    st.lists(
-        st.tuples(st.integers(0, 5), st.just(0) | st.integers(-1, 3) | st.integers(-1, 10**5)),
-        max_size=30,
-    ),
-)  # fmt: skip
-def test_a_motion_passes_unless_enough_object(
-    supply: int, threshold_bps: int, duration: int, events: list[tuple[int, int]]
-) -> None:
-    """An objection of 0 stands for an attempt to enact."""
-    record, now = np.zeros(MOTION_WIDTH, dtype=np.int64), 7
-    assert enact_motion(record, now) == NOT_OPEN
-    assert open_motion(record, now, duration, threshold_bps, supply) == DONE
-    objections, alive = 0, True
-    for elapsed, votes in events:
-        now += elapsed
-        if votes == 0:
-            code = enact_motion(record, now)
-            expected = (TOO_EARLY if now < 7 + duration else DONE) if alive else NOT_OPEN
-            assert code == expected
-            alive = alive and code != DONE
-            continue
-        code = object_to_motion(record, votes)
-        if not alive or votes < 0:
-            assert code == (INVALID if alive else NOT_OPEN)
-            continue
-        objections += votes
-        share_bps = Fraction(10_000 * objections, supply)
-        # More than the threshold, in whole basis points.
-        assert (code == REJECTED) == (share_bps >= threshold_bps + 1)
-        alive = code != REJECTED
-        assert record[MOTION_STATE] == (MOTION_OPEN if alive else MOTION_REJECTED)
-
-
-def test_easy_tracks_default_threshold() -> None:
-    """0.5 %: exactly that many objections do not stop a motion, one basis point more does."""
-    record = np.zeros(MOTION_WIDTH, dtype=np.int64)
-    open_motion(record, 0, 72, 50, 10**9)
-    assert object_to_motion(record, 5 * 10**6) == DONE
-    assert object_to_motion(record, 10**5 - 1) == DONE
-    assert object_to_motion(record, 1) == REJECTED
-    assert enact_motion(record, 100) == NOT_OPEN
-
-
-def test_motions_are_exact_in_large_numbers_and_can_be_canceled() -> None:
-    record = np.zeros(MOTION_WIDTH, dtype=np.int64)
-    assert open_motion(record, 0, 5, 5000, 0) == INVALID
-    assert open_motion(record, 0, 5, 5000, LARGEST) == DONE
-    assert open_motion(record, 0, 5, 5000, LARGEST) == ALREADY_OPEN
-    assert object_to_motion(record, LARGEST // 2) == DONE
-    assert cancel_motion(record) == DONE
-    assert cancel_motion(record) == NOT_OPEN
-    assert object_to_motion(record, 1) == NOT_OPEN
-    assert open_motion(record, 9, 5, 5000, LARGEST) == DONE
-    assert object_to_motion(record, LARGEST // 10_000 * 5001 + 10_000) == REJECTED

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import strategies as st
 
 from daogym.envs.dao.integers import LARGEST
+from daogym.envs.dao.results import DONE, INVALID, OVER_BUDGET, OVERFLOW
 from daogym.envs.dao.rewards import gini, order_descending, split_rewards
-from daogym.envs.dao.rules import DONE, INVALID, OVER_BUDGET, OVERFLOW
 
 pytestmark = pytest.mark.kernel
 

@@ -12,20 +12,15 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from daogym.envs.dao import rules
+from daogym.envs.dao import results, rules
 from daogym.envs.dao.integers import LARGEST, capped_sum, multiply_divide, sum_fits
+from daogym.envs.dao.results import BELOW_FLOOR, CODES, DONE, INVALID, OVER_ALLOWANCE, STALE
 from daogym.envs.dao.rules import (
-    BELOW_FLOOR,
     CLIP,
-    CODES,
     COST,
-    DONE,
     EFFECTS,
     HITS_WIDTH,
-    INVALID,
-    OVER_ALLOWANCE,
     REVERT,
-    STALE,
     allowed_amount,
     budget_reverts,
     count_hit,
@@ -98,7 +93,7 @@ whole = st.integers(0, LARGEST)
 
 
 def test_names_of_codes_and_effects_are_their_numbers() -> None:
-    assert [getattr(rules, name.upper()) for name in CODES] == list(range(len(CODES)))
+    assert [getattr(results, name.upper()) for name in CODES] == list(range(len(CODES)))
     assert [getattr(rules, name.upper()) for name in EFFECTS] == list(range(len(EFFECTS)))
 
 
@@ -109,11 +104,11 @@ def test_an_effect_decides_what_becomes_of_a_request() -> None:
 
 
 @hypothesis.given(st.lists(st.tuples(st.integers(0, len(CODES) - 1), effects)))
-def test_hits_count_reverts_clips_costs_and_gas(results: list[tuple[int, int]]) -> None:
+def test_hits_count_reverts_clips_costs_and_gas(answers: list[tuple[int, int]]) -> None:
     hits = np.zeros(HITS_WIDTH, dtype=np.int64)
-    for code, effect in results:
+    for code, effect in answers:
         count_hit(hits, code, effect, 21_000)
-    broken = [EFFECTS[0] if c == INVALID else EFFECTS[e] for c, e in results if c != DONE]
+    broken = [EFFECTS[0] if c == INVALID else EFFECTS[e] for c, e in answers if c != DONE]
     reverts, clips, costs = (broken.count(name) for name in ("revert", "clip", "cost"))
     assert hits.tolist() == [reverts, clips, costs, 21_000 * (reverts + clips)]
 

@@ -12,9 +12,7 @@ import pytest
 from hypothesis import strategies as st
 
 from daogym.envs.dao.integers import LARGEST
-from daogym.envs.dao.rules import (
-    CLIP,
-    COST,
+from daogym.envs.dao.results import (
     DONE,
     DOWNTIME,
     INVALID,
@@ -23,9 +21,9 @@ from daogym.envs.dao.rules import (
     NOT_OPEN,
     OVERDRAFT,
     OVERFLOW,
-    REVERT,
     TOO_EARLY,
 )
+from daogym.envs.dao.rules import CLIP, COST, REVERT
 from daogym.envs.dao.staking import (
     DUTY_MISSED,
     DUTY_SLASHED,

@@ -14,18 +14,16 @@ from hypothesis import strategies as st
 from daogym.envs.dao.allowance import ALLOWANCE_SPENT, ALLOWANCE_WIDTH, set_allowance
 from daogym.envs.dao.integers import LARGEST
 from daogym.envs.dao.ownership import issue_shares, rage_quit, shares_outstanding
-from daogym.envs.dao.rules import (
+from daogym.envs.dao.results import (
     ALREADY_OPEN,
-    CLIP,
-    COST,
     DONE,
     INVALID,
     NOT_OPEN,
     OVER_ALLOWANCE,
     OVERDRAFT,
     OVERFLOW,
-    REVERT,
 )
+from daogym.envs.dao.rules import CLIP, COST, REVERT
 from daogym.envs.dao.staking import slash
 from daogym.envs.dao.streams import (
     STREAM_OPEN,
