@@ -124,7 +124,7 @@ def upper_bound(simulator: Simulator) -> Float:
             "bound that all controllers share; use a longer episode_days instead"
         )
     sessions = episode_sessions(simulator)
-    rules = true_rules(simulator)
+    rules, closing_fees = _rules(simulator)
     known: dict[int, tuple[World, Nameplate]] = {}
     bounds = np.empty(simulator.num_envs)
     for lane, day in enumerate(simulator.state("day").tolist()):
@@ -132,16 +132,42 @@ def upper_bound(simulator: Simulator) -> Float:
             n_quarters = domain.horizon // simulator.scenario.substeps
             world = true_world(domain, day, 0, n_quarters)
             known[day] = world, nameplate_limits(domain, world)
-        episode_bound = EpisodeBound(
-            domain, day,
-            soc_kwh=float(simulator.state("soc_kwh")[lane].sum()),
-            oil_c=float(simulator.state("oil_c")[lane]),
-            owed_kwh=float(simulator.state("initial_ev_kwh")[lane]),
-            sessions=sessions.of(lane), world=known[day][0], nameplate=known[day][1],
-            rules=rules[lane], budget_kwh=float(simulator.state("budget_kwh")[lane]),
-        )  # fmt: skip
-        bounds[lane] = episode_bound.value()
+        bounds[lane] = max(
+            EpisodeBound(
+                domain,
+                day,
+                closing_fee_eur_per_kwh=closing_fee,
+                soc_kwh=float(simulator.state("soc_kwh")[lane].sum()),
+                oil_c=float(simulator.state("oil_c")[lane]),
+                owed_kwh=float(simulator.state("initial_ev_kwh")[lane]),
+                sessions=sessions.of(lane),
+                world=known[day][0],
+                nameplate=known[day][1],
+                rules=rules[lane],
+                budget_kwh=float(simulator.state("budget_kwh")[lane]),
+            ).value()
+            for closing_fee in closing_fees
+        )
     return bounds
+
+
+def _rules(simulator: Simulator) -> tuple[Float, tuple[float | None, ...]]:
+    """(N, steps, parameters) in force, and fees at which what cars still want may be valued.
+
+    Under an agentic charter the rules answer to the agent, so the most favourable value of each
+    counts in every step. Whether a high or a low fee on what is owed favours it depends on what
+    was charged; money is linear in that fee, so the larger of the two ends is a bound.
+    """
+    domain: Any = simulator.domain
+    if domain.scenario.charter.mode != "agentic":
+        return true_rules(simulator), (None,)
+    low, high, _ = domain.governance.floats.reshape(3, -1)
+    best = domain.governed.copy()
+    best[G_FLEXIBILITY_BUDGET_CYCLES_PER_DAY] = high[G_FLEXIBILITY_BUDGET_CYCLES_PER_DAY]
+    best[G_IMPORT_FEE_EUR_PER_KWH] = low[G_IMPORT_FEE_EUR_PER_KWH]
+    rules = np.broadcast_to(best, (simulator.num_envs, domain.horizon, len(best)))
+    ends = low[G_IMPORT_FEE_EUR_PER_KWH], high[G_IMPORT_FEE_EUR_PER_KWH]
+    return rules, (float(ends[0]), float(ends[1]))
 
 
 class EpisodeBound:
@@ -159,6 +185,7 @@ class EpisodeBound:
     def __init__(
         self, domain: Any, day: int, *, soc_kwh: float, oil_c: float, owed_kwh: float,
         budget_kwh: float, sessions: Sessions, world: World, nameplate: Nameplate, rules: Float,
+        closing_fee_eur_per_kwh: float | None = None,
     ) -> None:  # fmt: skip
         self.domain, self.feeder, self.steps = domain, domain.feeder, domain.horizon
         self.scalar: Mapping[str, float] = domain.scalars()
@@ -171,7 +198,10 @@ class EpisodeBound:
         self.buy, self.sell = table[W_IMPORT_PRICE] + fee_change, table[W_EXPORT_PRICE]
         last = (day + scenario.episode_days - 1) % domain.loaded.n_days
         self.stock_price = float(domain.loaded.days[D_STOCK_PRICE, last])
-        self.owed_price = float(domain.loaded.days[D_OWED_PRICE, last] + fee_change[-1])
+        closing = fee_change[-1]
+        if closing_fee_eur_per_kwh is not None:
+            closing = closing_fee_eur_per_kwh - self.scalar["import_fee_eur_per_kwh"]
+        self.owed_price = float(domain.loaded.days[D_OWED_PRICE, last] + closing)
         self.apparent = nameplate.apparent_kva[quarter]
         self.mismatch = nameplate.mismatch_kw[quarter]
         self.lp = lp = LinearProgramme()

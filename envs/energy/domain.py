@@ -15,8 +15,13 @@ from daogym.envs.core.elementwise import log_array
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.strict import hash_model
-from daogym.envs.dao.charter import GovernedParameter
+from daogym.envs.dao.charter import GovernedParameter, Mode
 from daogym.envs.dao.governance_layout import Governance, pack_governance
+from daogym.envs.dao.proposal_view import (
+    operator_action_fields,
+    operator_fields,
+    proposal_fields,
+)
 
 from . import kernel
 from .layout import (
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
     from .rules import Controller
 
 ActionMode = Literal["fleet", "device"]
+MODES: tuple[Mode, ...] = ("static", "voted", "agentic")
 SPLITS = ("train", "validation", "test", "all")
 _AUTORESET = {
     "same_step": AUTORESET_SAME_STEP,
@@ -106,7 +112,7 @@ class EnergyDomain:
         parameters = self._governed_parameters()
         initial = [p.initial for p in GOVERNED_PARAMETERS]
         self.governed = np.array(initial)
-        self.governed[: len(parameters)] = scenario.charter.values(parameters)
+        self.governed[: len(parameters)] = scenario.charter.values(parameters, modes=MODES)
         self.governance: Governance | None = None
         if scenario.charter.mode != "static":
             self.governance = pack_governance(
@@ -114,6 +120,7 @@ class EnergyDomain:
                 parameters,
                 steps_per_day=self.steps_per_day,
                 horizon=self.horizon,
+                treasury=True,
             )
         voted = self.governance is not None
         self.event_names: tuple[str, ...] = EVENTS + VOTED_EVENTS if voted else EVENTS
@@ -131,11 +138,9 @@ class EnergyDomain:
             * scenario.budget_days,
             np.array([p.low for p in parameters]),
             np.array([p.high for p in parameters]),
-            None
-            if self.governance is None
-            else scenario.charter.governor.cycle_steps * scenario.step_minutes / 60.0,
+            *self._governance_fields(parameters),
         )
-        self.action_fields = _action_fields(self)
+        self.action_fields = _action_fields(self, parameters)
         f = self.feeder
         self.state_layout = state_layout(
             len(f.parent), len(f.pv_bus), len(f.battery_bus), len(f.ev_bus),
@@ -217,6 +222,16 @@ class EnergyDomain:
             dataclasses.replace(p, low=max(p.low, needed)) if p.name == IMPORT_FEE else p
             for p in self.scenario.governed_parameters
         )
+
+    def _governance_fields(
+        self, parameters: Sequence[GovernedParameter]
+    ) -> tuple[list[Field], list[Field]]:
+        """What is observed of live proposals, and of the operator's own bonds."""
+        charter = self.scenario.charter
+        if self.governance is None:
+            return [], []
+        proposals = proposal_fields(charter, parameters, self.scenario.step_minutes / 60.0)
+        return proposals, operator_fields(charter) if charter.mode == "agentic" else []
 
     def _start_days(self) -> Int:
         series, days = self.loaded.series, self.scenario.episode_days
@@ -392,6 +407,7 @@ class EnergyDomain:
             "max_sweeps": 100.0,
             "import_fee_eur_per_kwh": s.tariff.import_fee_eur_per_kwh,
             "halt_loading": np.inf if halt is None else halt.loading,
+            "treasury_cents": 100.0 * s.treasury_eur,
             "halt_steps": 0.0 if halt is None else float(-(-60.0 * halt.hours // minutes)),
         }
         return [values[name] for name in SCALARS]
@@ -410,7 +426,7 @@ class EnergyDomain:
         return digest.hexdigest()[:16]
 
 
-def _action_fields(domain: EnergyDomain) -> FieldSet:
+def _action_fields(domain: EnergyDomain, parameters: Sequence[GovernedParameter]) -> FieldSet:
     f = domain.feeder
     n_battery, n_pv, n_ev = len(f.battery_bus), len(f.pv_bus), len(f.ev_bus)
     rating = domain.transformer_kva
@@ -440,6 +456,8 @@ def _action_fields(domain: EnergyDomain) -> FieldSet:
                   "added to a battery's share of the fleet's power") if n_battery else None,
         ]  # fmt: skip
         assert N_FLEET == 4
+    if domain.scenario.charter.mode == "agentic":
+        fields = [*fields, *operator_action_fields(parameters)]
     return FieldSet([field for field in fields if field is not None])
 
 

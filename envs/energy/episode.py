@@ -193,8 +193,7 @@ def _set_devices(lane: int, key: Any, pf: Float, pi: Int, charter: Any, sf: Floa
     for g in range(N_GOVERNED):
         sf[lane, pi[S_GOVERNED] + g] = pf[pi[P_GOVERNED_INITIAL] + g]
     if len(charter) > 0:
-        begin_charter(lane, key, charter, pi, sf, si)
-        si[lane, pi[S_HALT]] = 0
+        begin_charter(lane, key, charter, pf, pi, sf, si)
     # Within a span of several days, episodes begin anywhere.
     days = pi[pi[P_CALENDAR] + C_BUDGET_DAYS]
     kept = (days - 1) * uniform(key, STREAM_BUDGET, 0, 0) if days > 1 else 0.0
@@ -271,7 +270,9 @@ def close_sessions(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float
 
 
 @kernel_function
-def advance_clock(lane: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int) -> None:
+def advance_clock(
+    lane: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int, out: Float
+) -> None:
     """End of the step: forecasts drift, clock and governor advance, midnight fills the budget."""
     substeps = pi[pi[P_CALENDAR] + C_SUBSTEPS]
     steps_per_day = QUARTERS_PER_DAY * substeps
@@ -285,7 +286,7 @@ def advance_clock(lane: int, pf: Float, pi: Int, charter: Any, sf: Float, si: In
     sf[lane, pi[S_LOAD_ERROR]] = persistence * sf[lane, pi[S_LOAD_ERROR]] + innovation * load_noise
     sf[lane, pi[S_PV_ERROR]] = persistence * sf[lane, pi[S_PV_ERROR]] + innovation * pv_noise
     if len(charter) > 0:
-        govern(lane, key, charter, pi, sf, si)
+        govern(lane, key, charter, pi, sf, si, out)
         _advance_halt(lane, pf, pi, sf, si)
     if step % steps_per_day == 0:
         fill_budget(lane, pf, pi, sf)

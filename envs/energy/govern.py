@@ -1,8 +1,8 @@
-"""The govern phase: the energy grid's governed parameters in the hands of a voted charter.
+"""The govern phase: the energy grid's governed parameters in the hands of those who vote on them.
 
-Only slices a lane's state for envs/dao/governance.py; the rules are there. ``charter`` is a tuple:
-empty under a static charter, which compiles kernels without any governance, else the vectors
-(charter ints, charter floats, electorate ints, electorate floats, governor rules).
+Only slices a lane's state for envs/dao; the rules are there. ``charter`` is a tuple: empty under a
+static charter, which compiles kernels without any governance, else the vectors (charter ints,
+charter floats, electorate ints, electorate floats, governor rules).
 """
 
 from __future__ import annotations
@@ -12,53 +12,71 @@ from typing import Any
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.ballots import BALLOT_ROWS
-from daogym.envs.dao.governance import (
-    advance_governance,
-    begin_amid_proposals,
-    proposed_value,
-    quiet_step,
-)
-from daogym.envs.dao.governance_layout import (
+from daogym.envs.dao.capture_report import CAPTURE_NAMES, capture_numbers
+from daogym.envs.dao.governance import advance_governance, begin_amid_proposals, quiet_step
+from daogym.envs.dao.governance_columns import (
     A_HEADER,
-    A_STEP,
+    C_HEADER,
+    C_INTERVAL_BLOCK,
+    C_OPERATOR_VOTES,
     C_PARAMETERS,
     CAPACITY,
     SLOTS,
 )
-from daogym.envs.dao.governor_layout import (
-    ACTIVE,
-    G_MIN_DELAY_S,
-    P_ABSTAIN,
-    P_AGAINST,
-    P_ETA_S,
-    P_FOR,
-    P_ID,
-    P_TARGET,
-    PENDING,
-    PROPOSAL_WIDTH,
-    QUEUED,
-    settings_width,
+from daogym.envs.dao.governance_money import (
+    GOVERNANCE_ACCOUNTS,
+    PURPOSE_OPENING,
+    begin_accounts,
+    forfeit_open_bonds,
+    settle_governance,
 )
-from daogym.envs.dao.governor_state import deadline_of, needed_votes, state_of
+from daogym.envs.dao.governor_layout import PROPOSAL_WIDTH, settings_width
+from daogym.envs.dao.operator_proposals import (
+    OPERATOR_WIDTH,
+    begin_operator,
+    operator_proposal,
+)
+from daogym.envs.dao.operator_proposals import PROPOSED as PROPOSED
+from daogym.envs.dao.proposal_view import (
+    PROPOSAL_ROWS,
+    look_at_proposals,
+    write_operator,
+    write_proposals,
+)
 from daogym.envs.dao.votes import votes_width
 
 from .layout import (
+    C_HORIZON,
+    E_CAPTURE,
+    OUT_EVENT,
+    OUT_TERM,
+    P_CALENDAR,
+    P_SCALARS,
+    S_ACCOUNTS,
     S_AGENDA,
     S_BALLOT_CLOCK,
     S_BALLOTS,
+    S_BOOKS,
     S_GOVERNED,
     S_GOVERNOR,
+    S_HALT,
     S_LIVE_PROPOSALS,
+    S_OPERATOR,
     S_PROPOSALS,
+    S_REQUEST,
+    S_STEP,
     S_VOTES,
+    T_BOND,
+    X_DT_H,
+    X_TREASURY_CENTS,
 )
 
 _GOVERNOR = settings_width(SLOTS)
 _VOTES = votes_width(SLOTS)
-
-# Stages of a live proposal as observed.
-STAGE_PENDING, STAGE_VOTING, STAGE_QUEUED = 1.0 / 3.0, 2.0 / 3.0, 1.0
-PROPOSAL_FIELDS = 5
+BOOKS = (PURPOSE_OPENING + 1, 2)
+"""Shape of a lane's totals of minted and burned cents."""
+REQUEST_NUMBERS = 3
+_CENTS_PER_EUR = 100.0
 
 
 @kernel_function
@@ -68,99 +86,125 @@ def _row(lane: int, pi: Int, si: Int, part: int, width: int) -> Int:
 
 
 @kernel_function
-def begin_charter(lane: int, key: Any, charter: Any, pi: Int, sf: Float, si: Int) -> None:
-    """Governed parameters, from their initial values through two cycles of proposals."""
-    begin_amid_proposals(
-        key, charter[0], charter[1], charter[2], charter[3], charter[4],
+def _governor(lane: int, charter: Any, pi: Int, si: Int) -> Any:
+    """(settings, proposals, votes, clock, events, agenda) of a lane."""
+    return (
         _row(lane, pi, si, S_GOVERNOR, _GOVERNOR),
         _row(lane, pi, si, S_PROPOSALS, SLOTS * PROPOSAL_WIDTH).reshape((SLOTS, PROPOSAL_WIDTH)),
         _row(lane, pi, si, S_VOTES, _VOTES).reshape((1, _VOTES)),
         _row(lane, pi, si, S_BALLOT_CLOCK, BALLOT_ROWS * SLOTS).reshape((BALLOT_ROWS, SLOTS)),
         _row(lane, pi, si, S_BALLOTS, SLOTS * (CAPACITY + 1)).reshape((SLOTS, CAPACITY + 1)),
         _row(lane, pi, si, S_AGENDA, A_HEADER + charter[0][C_PARAMETERS]),
-        sf[lane, pi[S_GOVERNED] : pi[S_GOVERNED] + charter[0][C_PARAMETERS]],
-    )  # fmt: skip
-    _look_at_proposals(lane, charter, pi, sf, si)
-
-
-@kernel_function
-def govern(lane: int, key: Any, charter: Any, pi: Int, sf: Float, si: Int) -> None:
-    """One step of the governor; what it changes is in force from the next step on."""
-    agenda = _row(lane, pi, si, S_AGENDA, A_HEADER + charter[0][C_PARAMETERS])
-    if quiet_step(key, charter[3], agenda):
-        return
-    happened = advance_governance(
-        key, charter[0], charter[1], charter[2], charter[3],
-        _row(lane, pi, si, S_GOVERNOR, _GOVERNOR),
-        _row(lane, pi, si, S_PROPOSALS, SLOTS * PROPOSAL_WIDTH).reshape((SLOTS, PROPOSAL_WIDTH)),
-        _row(lane, pi, si, S_VOTES, _VOTES).reshape((1, _VOTES)),
-        _row(lane, pi, si, S_BALLOT_CLOCK, BALLOT_ROWS * SLOTS).reshape((BALLOT_ROWS, SLOTS)),
-        _row(lane, pi, si, S_BALLOTS, SLOTS * (CAPACITY + 1)).reshape((SLOTS, CAPACITY + 1)),
-        _row(lane, pi, si, S_AGENDA, A_HEADER + charter[0][C_PARAMETERS]),
-        sf[lane, pi[S_GOVERNED] : pi[S_GOVERNED] + charter[0][C_PARAMETERS]],
-    )  # fmt: skip
-    if happened:
-        _look_at_proposals(lane, charter, pi, sf, si)
-
-
-@kernel_function
-def _look_at_proposals(lane: int, charter: Any, pi: Int, sf: Float, si: Int) -> None:
-    """Rewrite the lane's `live_proposals`, (5, parameters), after something happened.
-
-    Value it would set (the one in force where there is none), stage, step of the governor's clock
-    at which it acts if it passes, margin, votes towards quorum / quorum.
-    """
-    n = charter[0][C_PARAMETERS]
-    first = pi[S_LIVE_PROPOSALS]
-    for p in range(n):
-        sf[lane, first + p] = sf[lane, pi[S_GOVERNED] + p]
-        for block in range(1, PROPOSAL_FIELDS):
-            sf[lane, first + block * n + p] = 0.0
-    settings = _row(lane, pi, si, S_GOVERNOR, _GOVERNOR)
-    proposals = _row(lane, pi, si, S_PROPOSALS, SLOTS * PROPOSAL_WIDTH).reshape(
-        (SLOTS, PROPOSAL_WIDTH)
     )
-    votes = _row(lane, pi, si, S_VOTES, _VOTES).reshape((1, _VOTES))
-    # The last step that the governor has done.
-    now = si[lane, pi[S_AGENDA] + A_STEP] - 1
-    for slot in range(SLOTS):
-        if proposals[slot, P_ID] == 0:
-            continue
-        state = state_of(settings, proposals, votes, now, now, slot)
-        stage = 0.0
-        if state == PENDING:
-            stage = STAGE_PENDING
-        elif state == ACTIVE:
-            stage = STAGE_VOTING
-        elif state == QUEUED:
-            stage = STAGE_QUEUED
-        if stage == 0.0:
-            continue
-        p = proposals[slot, P_TARGET]
-        acts = proposals[slot, P_ETA_S]
-        if state != QUEUED:
-            acts = deadline_of(proposals, slot) + 1 + settings[G_MIN_DELAY_S]
-        sf[lane, first + p] = proposed_value(charter[0], charter[1], proposals, slot)
-        sf[lane, first + n + p] = stage
-        sf[lane, first + 2 * n + p] = acts
-        against, votes_for = proposals[slot, P_AGAINST], proposals[slot, P_FOR]
-        if votes_for + against > 0:
-            sf[lane, first + 3 * n + p] = (votes_for - against) / (votes_for + against)
-        if state != PENDING:
-            needed = max(needed_votes(settings, proposals, votes, now, slot), 1)
-            counted = votes_for + proposals[slot, P_ABSTAIN]
-            sf[lane, first + 4 * n + p] = counted / needed
 
 
 @kernel_function
-def write_proposals(
-    lane: int, n: int, dt_h: float, pi: Int, sf: Float, si: Int, physical: Float, first: int
+def _values(lane: int, charter: Any, pi: Int, sf: Float) -> Float:
+    first = pi[S_GOVERNED]
+    return sf[lane, first : first + charter[0][C_PARAMETERS]]
+
+
+@kernel_function
+def _view(lane: int, charter: Any, pi: Int, sf: Float) -> Float:
+    n, first = charter[0][C_PARAMETERS], pi[S_LIVE_PROPOSALS]
+    return sf[lane, first : first + PROPOSAL_ROWS * n].reshape((PROPOSAL_ROWS, n))
+
+
+@kernel_function
+def begin_charter(
+    lane: int, key: Any, charter: Any, pf: Float, pi: Int, sf: Float, si: Int
 ) -> None:
-    """The lane's `live_proposals` (5, n) as observed: hours until it acts instead of the step."""
-    live = pi[S_LIVE_PROPOSALS]
-    for c in range(PROPOSAL_FIELDS * n):
-        physical[first + c] = sf[lane, live + c]
-    now = si[lane, pi[S_AGENDA] + A_STEP] - 1
-    for p in range(n):
-        if physical[first + n + p] > 0.0:
-            physical[first + 2 * n + p] = (physical[first + 2 * n + p] - now) * dt_h
+    """Governed parameters, from their initial values through two cycles of proposals; the books."""
+    values = _values(lane, charter, pi, sf)
+    settings, proposals, votes, clock, events, agenda = _governor(lane, charter, pi, si)
+    begin_amid_proposals(
+        key, charter[0], charter[1], charter[2], charter[3], charter[4], settings, proposals,
+        votes, clock, events, agenda, values,
+    )  # fmt: skip
+    look_at_proposals(
+        charter[0], charter[1], settings, proposals, votes, agenda, values,
+        _view(lane, charter, pi, sf),
+    )  # fmt: skip
+    begin_operator(_row(lane, pi, si, S_OPERATOR, OPERATOR_WIDTH))
+    begin_accounts(
+        charter[0], _row(lane, pi, si, S_ACCOUNTS, GOVERNANCE_ACCOUNTS),
+        _row(lane, pi, si, S_BOOKS, BOOKS[0] * BOOKS[1]).reshape(BOOKS),
+        int(pf[pi[P_SCALARS] + X_TREASURY_CENTS]),
+    )  # fmt: skip
+    for k in range(REQUEST_NUMBERS):
+        sf[lane, pi[S_REQUEST] + k] = 0.0
+    si[lane, pi[S_HALT]] = 0
+
+
+@kernel_function
+def govern(lane: int, key: Any, charter: Any, pi: Int, sf: Float, si: Int, out: Float) -> None:
+    """One step of the governor; what it changes is in force from the next step on.
+
+    `step` of the lane already counts the step that is being done.
+    """
+    agenda = _row(lane, pi, si, S_AGENDA, A_HEADER + charter[0][C_PARAMETERS])
+    ends = si[lane, pi[S_STEP]] >= pi[pi[P_CALENDAR] + C_HORIZON]
+    quiet = quiet_step(key, charter[3], agenda)
+    if quiet and charter[0][C_OPERATOR_VOTES] < 0 and not ends:
+        return
+    values = _values(lane, charter, pi, sf)
+    settings, proposals, votes, clock, events, agenda = _governor(lane, charter, pi, si)
+    happened = False
+    if not quiet:
+        happened = advance_governance(
+            key, charter[0], charter[1], charter[2], charter[3], settings, proposals, votes,
+            clock, events, agenda, values,
+        )  # fmt: skip
+    accounts = _row(lane, pi, si, S_ACCOUNTS, GOVERNANCE_ACCOUNTS)
+    if charter[0][C_OPERATOR_VOTES] >= 0:
+        request = pi[S_REQUEST]
+        answer = operator_proposal(
+            charter[0], charter[1], settings, proposals, votes, agenda, values,
+            _row(lane, pi, si, S_OPERATOR, OPERATOR_WIDTH), accounts,
+            pi[pi[P_CALENDAR] + C_HORIZON] - si[lane, pi[S_STEP]], sf[lane, request],
+            sf[lane, request + 1], sf[lane, request + 2],
+        )  # fmt: skip
+        happened = happened or answer == PROPOSED
+    _, lost, _ = settle_governance(settings, agenda, accounts)
+    if ends:
+        lost += forfeit_open_bonds(proposals, agenda, accounts)
+        first = OUT_EVENT + E_CAPTURE
+        capture_numbers(agenda, out[0, lane, first : first + len(CAPTURE_NAMES)])
+    out[0, lane, OUT_TERM + T_BOND] = -lost / _CENTS_PER_EUR
+    if happened:
+        look_at_proposals(
+            charter[0], charter[1], settings, proposals, votes, agenda, values,
+            _view(lane, charter, pi, sf),
+        )  # fmt: skip
+
+
+@kernel_function
+def write_governance(
+    lane: int, charter: Any, pf: Float, pi: Int, sf: Float, si: Int, physical: Float, first: int
+) -> None:
+    """What is observed of live proposals, the emergency halt, and an operator's bonds."""
+    n = charter[0][C_PARAMETERS]
+    dt_h = pf[pi[P_SCALARS] + X_DT_H]
+    agenda = _row(lane, pi, si, S_AGENDA, A_HEADER + n)
+    write_proposals(agenda, dt_h, _view(lane, charter, pi, sf), physical, first)
+    first += PROPOSAL_ROWS * n
+    physical[first] = si[lane, pi[S_HALT]] * dt_h
+    if charter[0][C_OPERATOR_VOTES] >= 0:
+        write_operator(
+            charter[0], agenda, _row(lane, pi, si, S_OPERATOR, OPERATOR_WIDTH),
+            _row(lane, pi, si, S_ACCOUNTS, GOVERNANCE_ACCOUNTS), physical, first + 1,
+        )  # fmt: skip
+
+
+@kernel_function
+def read_request(
+    lane: int, e: int, charter: Any, pi: Int, sf: Float, clean: Float, first: int
+) -> None:
+    """The operator's proposal of this step: normalised actions from `first` on, in their units."""
+    choices = 0
+    for p in range(charter[0][C_PARAMETERS]):
+        choices += 1 if charter[0][C_HEADER + C_INTERVAL_BLOCK + p] > 0 else 0
+    request = pi[S_REQUEST]
+    sf[lane, request] = 0.5 * (clean[e, first] + 1.0) * choices
+    sf[lane, request + 1] = clean[e, first + 1]
+    sf[lane, request + 2] = clean[e, first + 2]

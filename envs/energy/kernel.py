@@ -135,7 +135,7 @@ def step_range(
                 continue
             advance_devices(lane, e, pf, pi, sf, si, out, plan, volts, network, j_re, j_im, sweeps)
             close_sessions(lane, pf, pi, sf, si, out)
-            advance_clock(lane, pf, pi, charter, sf, si)
+            advance_clock(lane, pf, pi, charter, sf, si, out)
             settle_money(lane, e, pf, pi, world, days, sf, si, out, plan)
             if len(charter) > 0 and market:
                 settle_members(

@@ -16,9 +16,13 @@ from typing import Any
 import numpy as np
 
 from daogym.envs.core.layout import Float, Int, Layout, Part
-from daogym.envs.dao.governance_layout import A_HEADER
+from daogym.envs.dao.capture_report import CAPTURE_NAMES
+from daogym.envs.dao.governance_columns import A_HEADER
+from daogym.envs.dao.governance_money import GOVERNANCE_ACCOUNTS, PURPOSE_OPENING
+from daogym.envs.dao.operator_proposals import OPERATOR_WIDTH
+from daogym.envs.dao.proposal_view import PROPOSAL_ROWS
 
-TERMS = ("import", "export", "wear", "ageing", "unserved", "ev_unmet", "stock")
+TERMS = ("import", "export", "wear", "ageing", "unserved", "ev_unmet", "stock", "bond")
 COSTS = ("voltage", "line", "transformer", "reserve")
 EVENTS = (
     "interventions",
@@ -45,6 +49,7 @@ VOTED_EVENTS = (
     "members_gini",
     "members_losing_share",
     "halted_steps",
+    *CAPTURE_NAMES,
 )
 """Reported under a charter that is voted on, after `EVENTS`."""
 GOVERNED = (
@@ -57,7 +62,7 @@ GOVERNED = (
     "community_fee_eur_per_kwh",
     "curtailment_key_share",
 )
-(T_IMPORT, T_EXPORT, T_WEAR, T_AGEING, T_UNSERVED, T_EV_UNMET, T_STOCK) = range(7)
+(T_IMPORT, T_EXPORT, T_WEAR, T_AGEING, T_UNSERVED, T_EV_UNMET, T_STOCK, T_BOND) = range(8)
 (K_VOLTAGE, K_LINE, K_TRANSFORMER, K_RESERVE) = range(4)
 (
     E_INTERVENTIONS, E_REVERTS, E_SHIELD_DELTA_KWH, E_INVALID_ACTIONS, E_IMPORT_KWH, E_EXPORT_KWH,
@@ -65,7 +70,8 @@ GOVERNED = (
     E_INVERTER_TRIPS, E_RELAY_STEPS, E_OUTAGE_STEPS, E_VIOLATED_BUS_HOURS, E_POWER_FLOW_SWEEPS,
     E_ENERGY_BALANCE_KWH,
     E_COMMUNITY_EUR, E_LOCAL_KWH, E_MEMBERS_GINI, E_MEMBERS_LOSING_SHARE, E_HALTED_STEPS,
-) = range(22)  # fmt: skip
+    E_CAPTURE,
+) = range(23)  # fmt: skip
 (
     G_EXPORT_LIMIT_SHARE, G_RESERVE_FLOOR_SHARE, G_FLEXIBILITY_BUDGET_CYCLES_PER_DAY,
     G_SET_POINT_SLEW_SHARE_PER_HOUR, G_IMPORT_FEE_EUR_PER_KWH, G_LOCAL_PRICE_SHARE,
@@ -136,7 +142,7 @@ SCALARS = (
     "relay_loading", "trip_voltage_pu", "trip_steps", "relay_hold_steps", "volt_var_gain",
     "forecast_persistence", "forecast_innovation", "battery_kwh_total", "battery_kw_total",
     "pv_kw_total", "ev_kw_total", "max_sweeps", "import_fee_eur_per_kwh", "halt_loading",
-    "halt_steps",
+    "halt_steps", "treasury_cents",
 )  # fmt: skip
 (
     X_DT_H, X_S_BASE_KVA, X_SLACK_VOLTAGE_PU, X_TRANSFORMER_KVA, X_VOLTAGE_LOW_PU,
@@ -150,8 +156,8 @@ SCALARS = (
     X_RELAY_LOADING, X_TRIP_VOLTAGE_PU, X_TRIP_STEPS, X_RELAY_HOLD_STEPS, X_VOLT_VAR_GAIN,
     X_FORECAST_PERSISTENCE, X_FORECAST_INNOVATION, X_BATTERY_KWH_TOTAL, X_BATTERY_KW_TOTAL,
     X_PV_KW_TOTAL, X_EV_KW_TOTAL, X_MAX_SWEEPS, X_IMPORT_FEE_EUR_PER_KWH, X_HALT_LOADING,
-    X_HALT_STEPS,
-) = range(49)  # fmt: skip
+    X_HALT_STEPS, X_TREASURY_CENTS,
+) = range(50)  # fmt: skip
 
 # Columns of a lane's plan; the set-points of batteries, PV (P, then Q) and chargers follow.
 (L_QUARTER, L_DAY, L_LOAD_KW, L_SHED_KW, L_PV_AVAILABLE_KW, L_PV_READY_KW, L_EV_KW,
@@ -166,7 +172,8 @@ STATE_NAMES = (
     "loading", "exchange_kw", "load_kw", "pv_kw", "curtailed_share", "relay_direction",
     "load_error", "pv_error", "budget_kwh", "initial_soc_kwh", "initial_ev_kwh", "closing_eur",
     "governed", "sums",
-    "agenda", "halt", "live_proposals", "member_eur", "member_alone_eur", "member_local_kwh",
+    "agenda", "halt", "request", "operator", "accounts", "books", "live_proposals",
+    "member_eur", "member_alone_eur", "member_local_kwh",
     "community_eur", "governor", "proposals", "votes", "ballot_clock", "ballots",
 )  # fmt: skip
 (
@@ -177,9 +184,10 @@ STATE_NAMES = (
     S_LOADING, S_EXCHANGE_KW, S_LOAD_KW, S_PV_KW, S_CURTAILED_SHARE, S_RELAY_DIRECTION,
     S_LOAD_ERROR, S_PV_ERROR, S_BUDGET_KWH, S_INITIAL_SOC_KWH, S_INITIAL_EV_KWH, S_CLOSING_EUR,
     S_GOVERNED, S_SUMS,
-    S_AGENDA, S_HALT, S_LIVE_PROPOSALS, S_MEMBER_EUR, S_MEMBER_ALONE_EUR, S_MEMBER_LOCAL_KWH,
+    S_AGENDA, S_HALT, S_REQUEST, S_OPERATOR, S_ACCOUNTS, S_BOOKS, S_LIVE_PROPOSALS,
+    S_MEMBER_EUR, S_MEMBER_ALONE_EUR, S_MEMBER_LOCAL_KWH,
     S_COMMUNITY_EUR, S_GOVERNOR, S_PROPOSALS, S_VOTES, S_BALLOT_CLOCK, S_BALLOTS,
-) = range(N_PARAMETER, N_PARAMETER + 47)  # fmt: skip
+) = range(N_PARAMETER, N_PARAMETER + 51)  # fmt: skip
 
 
 def state_layout(
@@ -247,8 +255,16 @@ def state_layout(
             # What every step reads comes first, so that it shares pages with the rest of the state.
             integer("agenda", shapes["agenda"], "the governor's clock and changes so far"),
             integer("halt", (1,) if governance else (0,), "steps of the emergency halt left"),
-            Part("live_proposals", (5, *parameters) if governance else (0,),
-                 "live proposal on each parameter: value, stage, acts at, margin, quorum"),
+            Part("request", (3,) if governance else (0,),
+                 "the operator's proposal in this step: which, how far, whether"),
+            integer("operator", (OPERATOR_WIDTH,) if governance else (0,),
+                    "step of the operator's last proposal, and the answers to its requests"),
+            integer("accounts", (GOVERNANCE_ACCOUNTS,) if governance else (0,),
+                    "cents of treasury, operator, escrow, and those who left or took"),
+            integer("books", (PURPOSE_OPENING + 1, 2) if governance else (0,),
+                    "cents minted and burned, all and by purpose"),
+            Part("live_proposals", (PROPOSAL_ROWS, *parameters) if governance else (0,),
+                 "live proposal on each parameter, see dao/proposal_view.py"),
             Part("member_eur", members, "money of each connection this episode, EUR"),
             Part("member_alone_eur", members, "the same without a community, EUR"),
             Part("member_local_kwh", members, "energy sold to other members this episode, kWh"),

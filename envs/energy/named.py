@@ -13,7 +13,7 @@ from daogym.envs.core.yaml_reader import read_yaml
 
 from .scenario import EnergyScenario
 
-NAMES = ("lv_rural", "lv_semiurban", "ieee33", "cigre_mv", "lv_rural_voted")
+NAMES = ("lv_rural", "lv_semiurban", "ieee33", "cigre_mv", "lv_rural_voted", "lv_rural_agentic")
 
 
 def stress_variants() -> dict[str, dict[str, Any]]:

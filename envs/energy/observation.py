@@ -6,16 +6,17 @@ load and PV of the last step, forecasts with a modelled error, the own devices' 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
-from daogym.envs.dao.governance_layout import C_PARAMETERS
+from daogym.envs.dao.governance_columns import C_PARAMETERS
 
 from .dynamics import clip
 from .feeder import Feeder
-from .govern import PROPOSAL_FIELDS, write_proposals
+from .govern import write_governance
 from .layout import (
     BLOCK_QUARTERS,
     C_HORIZON,
@@ -50,7 +51,6 @@ from .layout import (
     S_EV_ENERGY_KWH,
     S_EXCHANGE_KW,
     S_GOVERNED,
-    S_HALT,
     S_HOT_SPOT_C,
     S_LOAD_ERROR,
     S_LOAD_KW,
@@ -86,16 +86,17 @@ def observation_fields(
     budget_kwh_high: float,
     governed_low: Float,
     governed_high: Float,
-    longest_cycle_h: float | None = None,
+    governance: Sequence[Field] = (),
+    operator: Sequence[Field] = (),
 ) -> FieldSet:
     """Fields in the order in which `write_observation` fills them.
 
     Prices after the end of the episode (or of the decision window, see `EnergyDomain`) are shown
     as the price at which the stock is valued then.
 
-    Under a voted charter, whose cycle from proposal to execution takes `longest_cycle_h`, all
-    governed parameters and the live proposal on each are shown; else (None) those that are not a
-    matter of prices.
+    Under a charter that is voted on, all governed parameters are shown, `governance` (the live
+    proposal on each) and, where the operator proposes, too, `operator` (its bonds); else the
+    parameters that are not a matter of prices.
 
     Values outside a declared range (a price peak above 0.4 EUR/kWh, say) are held at its end.
     """
@@ -103,7 +104,7 @@ def observation_fields(
     n_pv, n_battery, n_ev = len(feeder.pv_bus), len(feeder.battery_bus), len(feeder.ev_bus)
     pv_kw = max(float(feeder.pv_p_kw.sum()), 1.0)
     exchange = 2.0 * transformer_kva
-    shown = N_GOVERNED_STATIC if longest_cycle_h is None else len(governed_low)
+    shown = len(governed_low) if governance else N_GOVERNED_STATIC
     block = f"mean of each of the next {FORECAST_BLOCKS} two-hour blocks, forecast"
     fields = [
         Field("hour_sin", "1", -1.0, 1.0, doc="sine of the local hour on the 24 h circle"),
@@ -158,18 +159,11 @@ def observation_fields(
             Field("pv_trip", "h", 0.0, 1.0, (n_pv,), "time until a tripped inverter reconnects"),
             Field("pv_voltage", "pu", 0.8, 1.2, (n_pv,), "smoothed voltage, which volt-var sees"),
         ]
-    if longest_cycle_h is not None:
-        each = (shown,)
+    if governance:
         fields += [
-            Field("proposal_value", "1", governed_low, governed_high, each,
-                  "what the live proposal on each parameter would set; that in force without one"),
-            Field("proposal_stage", "1", 0.0, 1.0, each,
-                  "0 no proposal, 1/3 before its snapshot, 2/3 in the vote, 1 queued"),
-            Field("proposal_hours", "h", 0.0, longest_cycle_h, each,
-                  "hours until it is in force if it passes"),
-            Field("proposal_margin", "1", -1.0, 1.0, each, "(For - Against) / (For + Against)"),
-            Field("proposal_quorum", "1", 0.0, 2.0, each, "For and Abstain / quorum"),
+            *governance,
             Field("halt_left", "h", 0.0, 24.0, doc="how long the emergency halt goes on"),
+            *operator,
         ]  # fmt: skip
     return FieldSet(fields)
 
@@ -310,9 +304,7 @@ def write_observation(
         physical[c + j] = si[lane, pi[S_PV_TRIP_STEPS] + j] * dt_h
         physical[c + n_pv + j] = sf[lane, pi[S_PV_VOLTAGE_PU] + j]
     if len(charter) > 0:
-        c += 2 * n_pv
-        write_proposals(lane, shown, dt_h, pi, sf, si, physical, c)
-        physical[c + PROPOSAL_FIELDS * shown] = si[lane, pi[S_HALT]] * dt_h
+        write_governance(lane, charter, pf, pi, sf, si, physical, c + 2 * n_pv)
 
     low = pi[P_OBSERVATION_LOW]
     scale = pi[P_OBSERVATION_SCALE]

@@ -183,6 +183,8 @@ class EnergyScenario(StrictModel):
     charter: Charter = Charter()
     emergency_halt: EmergencyHalt | None = None
     """None: no halt. Part of a charter that is voted on only."""
+    treasury_eur: int = Setting(100_000, ge=0, le=10**9)
+    """What the DAO has at the start of an episode under a charter that is voted on."""
     local_market: bool = False
     """Members trade with each other, by three more governed parameters; voted charters only."""
 
