@@ -84,7 +84,9 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     result = dict(base)
     for key, value in changes.items():
         old = result.get(key)
-        if isinstance(value, Mapping) and isinstance(old, Mapping) and key != "parameters":
+        # A charter over another one says with `base` what it begins with.
+        whole = key == "parameters" or (key == "charter" and "base" in value)
+        if isinstance(value, Mapping) and isinstance(old, Mapping) and not whole:
             result[key] = _merged(old, value)
         else:
             result[key] = value
