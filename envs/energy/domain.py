@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from daogym.envs.core.elementwise import log_array
 from daogym.envs.core.fields import Field, FieldSet
-from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.layout import Float, Int, pack_parameters
 from daogym.envs.core.strict import hash_model
 from daogym.envs.dao.charter import GovernedParameter
 from daogym.envs.dao.governance_layout import Governance, pack_governance
@@ -31,7 +31,6 @@ from .layout import (
     QUARTERS_PER_DAY,
     SCALARS,
     TERMS,
-    pack_parameters,
     parameter_layout,
     state_layout,
 )

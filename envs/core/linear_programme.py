@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
-from daogym.envs.core.layout import Float, Int
+from .layout import Float, Int
 
 Term = tuple[Int, ArrayLike]
 """Indices of variables, (rows,) or (rows, k), and their coefficients."""
