@@ -71,6 +71,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.linear_programme import LinearProgramme, Solution, Term
 
 from .convex import tangents
 from .foresight import Sessions, World, episode_sessions, true_world
@@ -84,7 +85,6 @@ from .layout import (
     W_EXPORT_PRICE,
     W_IMPORT_PRICE,
 )
-from daogym.envs.core.linear_programme import LinearProgramme, Solution, Term
 from .nameplate import Nameplate, nameplate_limits
 from .rule_path import true_rules
 
