@@ -70,6 +70,7 @@ from .layout import (
     S_USED_GPUS,
     S_VAULT_TOKENS,
     S_Z_SLOW,
+    TIERS,
     TREASURY,
     V_GPUS,
     V_STAKE_USD,
@@ -87,7 +88,7 @@ from .layout import (
     Z_PROVIDERS,
     Z_STEPS_PER_HOUR,
 )
-from .market import match_orders, set_asks
+from .market import BOARD_ROWS, match_orders, set_asks
 from .money import accounts_of, collateral_ratio, totals_of
 from .request import REQUEST_WIDTH, make_request
 from .world import (
@@ -219,8 +220,8 @@ def _begin_jobs(lane: int, key: Any, step: int, pf: Float, pi: Int, sf: Float, s
     request, clean = np.zeros(REQUEST_WIDTH), np.zeros(N_OPERATOR)
     make_request(lane, clean, pf, pi, request)
     match_orders(
-        lane, count, 0.0, queue, keys, rows, jobs, free, np.zeros(CLASSES), request, pf, pi, sf, si,
-        out,
+        lane, count, 0.0, queue, keys, rows, jobs, free, np.empty((BOARD_ROWS, n_providers)),
+        np.empty(TIERS), np.empty(TIERS), np.zeros(CLASSES), request, pf, pi, sf, si, out,
     )  # fmt: skip
     for p in range(n_providers):
         sf[lane, pi[S_USED_GPUS] + p] = sf[lane, pi[S_CAPACITY_GPUS] + p] - free[p]
@@ -252,4 +253,4 @@ def advance_clock(
     if failures > 0:
         out[0, lane, OUT_EVENT + E_NODE_FAILURES] += float(failures)
         fail_jobs(lane, key, step, jobs, failed, working, scratch, pf, pi, sf, si, out)
-    look_at_jobs(lane, jobs, pf, pi, sf, si)
+        look_at_jobs(lane, jobs, pf, pi, sf, si)

@@ -274,33 +274,41 @@ def fail_jobs(
 
 
 @kernel_function
-def look_at_jobs(lane: int, jobs: Float, pf: Float, pi: Int, sf: Float, si: Int) -> None:
-    """Rewrite the lane's `load`: what waits and what runs, by band and by tier."""
-    load = pi[S_LOAD]
-    for c in range(N_LOAD):
-        sf[lane, load + c] = 0.0
-    step = si[lane, pi[S_STEP]]
-    for j in range(si[lane, pi[S_N_JOBS]]):
-        band = int(jobs[j, J_BAND])
-        gpus = jobs[j, J_GPUS]
-        if jobs[j, J_PROVIDER] >= 0.0:
-            sf[lane, load + L_RUNNING_GPUS + band] += gpus
-            done = jobs[j, J_WORK] - jobs[j, J_REMAINING]
-            sf[lane, load + L_RUNNING_DONE_H + band] += gpus * done
-            continue
-        sf[lane, load + L_QUEUED_JOBS + band] += 1.0
-        sf[lane, load + L_QUEUED_GPUS + band] += gpus
-        sf[lane, load + L_QUEUED_LOG_RATIO + band] += gpus * jobs[j, J_LOG_RATIO]
-        sf[lane, load + L_QUEUED_SLACK + band] += gpus * (jobs[j, J_DEADLINE] - step)
-        sf[lane, load + L_TIER_QUEUED + int(jobs[j, J_TIER])] += gpus
+def count_job(row: Float, step: float, load: Float) -> None:
+    """Add one row to `load` (N_LOAD,): what waits and what runs, by band and by tier."""
+    band = int(row[J_BAND])
+    gpus = row[J_GPUS]
+    if row[J_PROVIDER] >= 0.0:
+        load[L_RUNNING_GPUS + band] += gpus
+        load[L_RUNNING_DONE_H + band] += gpus * (row[J_WORK] - row[J_REMAINING])
+        return
+    load[L_QUEUED_JOBS + band] += 1.0
+    load[L_QUEUED_GPUS + band] += gpus
+    load[L_QUEUED_LOG_RATIO + band] += gpus * row[J_LOG_RATIO]
+    load[L_QUEUED_SLACK + band] += gpus * (row[J_DEADLINE] - step)
+    load[L_TIER_QUEUED + int(row[J_TIER])] += gpus
+
+
+@kernel_function
+def finish_load(load: Float, dt_h: float) -> None:
+    """Sums of `count_job` to means: of ln(bid / reference), of hours left and of hours done."""
     for band in range(BANDS):
-        running = sf[lane, load + L_RUNNING_GPUS + band]
+        running, queued = load[L_RUNNING_GPUS + band], load[L_QUEUED_GPUS + band]
         if running > 0.0:
-            sf[lane, load + L_RUNNING_DONE_H + band] *= pf[pi[P_SCALARS] + X_DT_H] / running
-        gpus = sf[lane, load + L_QUEUED_GPUS + band]
-        if gpus > 0.0:
-            sf[lane, load + L_QUEUED_LOG_RATIO + band] /= gpus
-            sf[lane, load + L_QUEUED_SLACK + band] *= pf[pi[P_SCALARS] + X_DT_H] / gpus
+            load[L_RUNNING_DONE_H + band] *= dt_h / running
+        if queued > 0.0:
+            load[L_QUEUED_LOG_RATIO + band] /= queued
+            load[L_QUEUED_SLACK + band] *= dt_h / queued
+
+
+@kernel_function
+def look_at_jobs(lane: int, jobs: Float, pf: Float, pi: Int, sf: Float, si: Int) -> None:
+    """Rewrite the lane's `load` from its job table."""
+    load = sf[lane, pi[S_LOAD] : pi[S_LOAD] + N_LOAD]
+    load[:] = 0.0
+    for j in range(si[lane, pi[S_N_JOBS]]):
+        count_job(jobs[j], float(si[lane, pi[S_STEP]]), load)
+    finish_load(load, pf[pi[P_SCALARS] + X_DT_H])
 
 
 @kernel_function
@@ -340,6 +348,7 @@ def drop_hopeless(
 @kernel_function
 def forfeit(lane: int, jobs: Float, pf: Float, pi: Int, sf: Float, si: Int, out: Float) -> None:
     """The end of an episode: what can no longer be done by its deadline is missed now."""
+    before = si[lane, pi[S_N_JOBS]]
     step = si[lane, pi[S_STEP]]
     j = 0
     while j < si[lane, pi[S_N_JOBS]]:
@@ -347,3 +356,5 @@ def forfeit(lane: int, jobs: Float, pf: Float, pi: Int, sf: Float, si: Int, out:
             miss_order(lane, j, E_MISSED_JOBS, jobs, pf, pi, sf, si, out)
         else:
             j += 1
+    if si[lane, pi[S_N_JOBS]] < before:
+        look_at_jobs(lane, jobs, pf, pi, sf, si)

@@ -27,13 +27,14 @@ from .layout import (
     S_DONE,
     S_STEP,
     S_SUMS,
+    TIERS,
     Z_ACTION,
     Z_HORIZON,
     Z_JOBS,
     Z_OBSERVATION,
     Z_PROVIDERS,
 )
-from .market import match_orders, serve, take_orders
+from .market import BOARD_ROWS, match_orders, serve, take_orders
 from .observation import write_observation
 from .request import REQUEST_WIDTH, gate_request, hold_action, make_request
 from .settle import settle_costs, settle_energy
@@ -62,7 +63,8 @@ def step_range(
     queue, rows = np.empty(slots, dtype=np.int64), np.empty(slots, dtype=np.int64)
     keys = np.empty(slots)
     providers, paid = np.zeros((4, n_providers)), np.zeros(n_providers, dtype=np.int64)
-    class_used = np.empty(CLASSES)
+    class_used, board = np.empty(CLASSES), np.empty((BOARD_ROWS, n_providers))
+    tiers = np.empty((4, TIERS))
     spare = np.zeros((1, 1, OUT_WIDTH))
     for lane in range(low, high):
         flags[0, lane] = 0
@@ -75,7 +77,7 @@ def step_range(
             continue
         step_lane(
             lane, pf, pi, sf, si, actions, out, clean, request, queue, rows, keys, providers, paid,
-            class_used,
+            class_used, board, tiers,
         )  # fmt: skip
         for c in range(OUT_WIDTH):
             sf[lane, pi[S_SUMS] + c] += out[0, lane, c]
@@ -96,7 +98,7 @@ def step_range(
 def step_lane(
     lane: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32, out: Float, clean: Float,
     request: Float, queue: Int, rows: Int, keys: Float, providers: Float, paid: Int,
-    class_used: Float,
+    class_used: Float, board: Float, tiers: Float,
 ) -> None:  # fmt: skip
     """One step of one lane; the arrays after `out` are scratch."""
     used, free = providers[W_USED], providers[W_FREE]
@@ -109,10 +111,12 @@ def step_lane(
     waiting, gangs = drop_hopeless(lane, queue, jobs, used, class_used, pf, pi, sf, si, out)
     for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
         free[p] = sf[lane, pi[S_CAPACITY_GPUS] + p] - used[p]
-    waiting = take_orders(lane, waiting, queue, jobs, free, request, pf, pi, sf, si, out)
+    waiting = take_orders(
+        lane, waiting, queue, jobs, free, tiers[0], tiers[1], request, pf, pi, sf, si, out
+    )
     match_orders(
-        lane, waiting, gangs, queue, keys, rows, jobs, free, class_used, request, pf, pi, sf, si,
-        out,
+        lane, waiting, gangs, queue, keys, rows, jobs, free, board, tiers[2], tiers[3],
+        class_used, request, pf, pi, sf, si, out,
     )  # fmt: skip
     serve(lane, jobs, used, paid, pf, pi, sf, si, out)
     settle_energy(lane, used, paid, pf, pi, sf, si, out)

@@ -140,8 +140,8 @@ SCALARS = (
     "price_innovation", "token_price", "warn_ratio", "token_sigma", "token_jump_probability",
     "token_jump_mean",
     "token_jump_sigma", "token_drift", "mint_spread", "halt_ratio", "outlier_share",
-    "emission_usd_per_step", "emission_work_share", "fault_days", "priority_scale",
-    "urgency_weight", "admission_center", "admission_scale", "admission_pressure",
+    "emission_usd_per_h", "emission_work_share", "fault_days", "priority_scale",
+    "admission_center", "admission_scale", "admission_pressure",
     "reliability_weight",
     "carbon_weight", "fit_weight", "spread_center", "spread_scale", "reserve_ratio",
     "reserve_scale",
@@ -159,14 +159,14 @@ SCALARS = (
     X_TOKEN_JUMP_MEAN,
     X_TOKEN_JUMP_SIGMA, X_TOKEN_DRIFT, X_MINT_SPREAD, X_HALT_RATIO, X_OUTLIER_SHARE,
     X_EMISSION_USD, X_EMISSION_WORK_SHARE, X_FAULT_DAYS, X_PRIORITY_SCALE,
-    X_URGENCY_WEIGHT, X_ADMISSION_CENTER, X_ADMISSION_SCALE, X_ADMISSION_PRESSURE,
+    X_ADMISSION_CENTER, X_ADMISSION_SCALE, X_ADMISSION_PRESSURE,
     X_RELIABILITY_WEIGHT,
     X_CARBON_WEIGHT, X_FIT_WEIGHT, X_SPREAD_CENTER, X_SPREAD_SCALE, X_RESERVE_RATIO,
     X_RESERVE_SCALE,
     X_TOTAL_GPUS, X_BALANCE_USD, X_TREASURY_USD, X_COLLATERAL_RATIO, X_SLA_TARGET, X_HHI_TARGET,
     X_EMA_HOUR, X_EMA_DAY, X_PRIORITY_CENTER_0, X_PRIORITY_CENTER_1, X_PRIORITY_CENTER_2,
     X_PRIORITY_CENTER_3, X_PROOF_STEPS, X_LARGEST_PROVIDER,
-) = range(62)  # fmt: skip
+) = range(61)  # fmt: skip
 
 STATE_NAMES = (
     "root_key", "episode", "episode_key", "forced_day", "first_day", "step", "started", "done",

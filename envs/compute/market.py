@@ -19,7 +19,9 @@ from daogym.envs.dao.treasury import burn, transfer
 from .jobs import (
     COMPLETED_WEIGHT,
     close_lease,
+    count_job,
     draw_order,
+    finish_load,
     order_value,
     remove_row,
 )
@@ -48,7 +50,6 @@ from .layout import (
     J_BAND,
     J_BID,
     J_CLASS,
-    J_DEADLINE,
     J_DEPOSIT,
     J_GPUS,
     J_LEASE_PAID,
@@ -61,6 +62,7 @@ from .layout import (
     J_WORK,
     M_MARKET,
     MICRO,
+    N_LOAD,
     ORDER_DRF,
     ORDER_FIFO,
     ORDER_MARKET,
@@ -77,6 +79,7 @@ from .layout import (
     P_SIZES,
     P_TIER_REFERENCE,
     PLACE_BEST_FIT,
+    PLACE_DOT_PRODUCT,
     PLACE_FIRST_FIT,
     PLACE_MARKET,
     PROVIDER_WIDTH,
@@ -86,6 +89,7 @@ from .layout import (
     S_FLOW,
     S_GOVERNED,
     S_HALTED,
+    S_LOAD,
     S_N_JOBS,
     S_REGION_CARBON,
     S_REGION_PRICE,
@@ -96,6 +100,7 @@ from .layout import (
     T_REJECTED,
     T_SERVED,
     TIERS,
+    TREASURY,
     V_CAPITAL_USD_PER_GPU_H,
     V_GPUS,
     V_KW_PER_GPU,
@@ -108,7 +113,6 @@ from .layout import (
     X_FIT_WEIGHT,
     X_LARGEST_PROVIDER,
     X_REJECTION_SHARE,
-    X_URGENCY_WEIGHT,
     Z_JOBS,
     Z_PROVIDERS,
 )
@@ -126,6 +130,10 @@ from .request import (
 from .world import STREAM_ARRIVALS, STREAM_JOB, STREAM_TERMS, mean_arrivals
 
 ROOM = 1e-9
+# Rows of the board of one step's matching: idle and busy GPUs, class, price with fees, weighted
+# ask, and what else enters the score.
+(B_FREE, B_AT_WORK, B_TIER, B_PRICE, B_ASK_SCORE, B_SCORE) = range(6)
+BOARD_ROWS = 6
 
 
 @kernel_function
@@ -162,13 +170,14 @@ def count_arrivals(lane: int, step: int, pf: Float, pi: Int, sf: Float, si: Int)
 
 @kernel_function
 def take_orders(
-    lane: int, waiting: int, queue: Int, jobs: Float, free: Float, request: Float, pf: Float,
-    pi: Int, sf: Float, si: Int, out: Float,
+    lane: int, waiting: int, queue: Int, jobs: Float, free: Float, backlog: Float, offered: Float,
+    request: Float, pf: Float, pi: Int, sf: Float, si: Int, out: Float,
 ) -> int:  # fmt: skip
     """Orders that arrive in this step are admitted or rejected; how many rows wait then.
 
     The least bid that is admitted rises with the GPUs that wait beyond those that are `free`
-    (providers,), of the order's class or better, as a share of those on offer.
+    (providers,), of the order's class or better, as a share of those on offer; `backlog` and
+    `offered` (tiers,) are scratch.
     """
     x = pi[P_SCALARS]
     dt_h = pf[x + X_DT_H]
@@ -177,19 +186,19 @@ def take_orders(
     key = as_uint64(si[lane, pi[S_EPISODE_KEY]])
     arrived = count_arrivals(lane, step, pf, pi, sf, si)
     event = OUT_EVENT
-    backlog, offered = np.zeros(TIERS), np.zeros(TIERS)
     if arrived > 0:
         count_backlog(lane, waiting, queue, jobs, free, backlog, offered, pf, pi, sf)
     rise = pf[x + X_ADMISSION_PRESSURE]
+    rejection = pf[x + X_REJECTION_SHARE]
+    shares, laws = pi[P_SHAPE_SHARE], pi[P_LAW_LOG_STEPS]
+    n = si[lane, pi[S_N_JOBS]]
+    before = n
+    arrived_h, dropped_h, loss, overflowed = 0.0, 0.0, 0.0, 0.0
     for i in range(arrived):
-        n = si[lane, pi[S_N_JOBS]]
         row = jobs[n]
-        draw_order(
-            row, key, STREAM_JOB, STREAM_TERMS, step, i, pi[P_SHAPE_SHARE], pi[P_LAW_LOG_STEPS],
-            pf, pi,
-        )  # fmt: skip
+        draw_order(row, key, STREAM_JOB, STREAM_TERMS, step, i, shares, laws, pf, pi)
         hours = row[J_GPUS] * row[J_WORK] * dt_h
-        out[0, lane, event + E_ARRIVED_GPU_H] += hours
+        arrived_h += hours
         tier = int(row[J_TIER])
         least = request[R_THRESHOLD + int(row[J_BAND])]
         least += rise * max(backlog[tier] + row[J_GPUS], 0.0) / max(offered[tier], 1.0)
@@ -198,13 +207,20 @@ def take_orders(
                 backlog[t] += row[J_GPUS]
             queue[waiting] = n
             waiting += 1
-            si[lane, pi[S_N_JOBS]] = n + 1
-            out[0, lane, event + E_ADMITTED_JOBS] += 1.0
+            n += 1
             continue
-        loss = pf[x + X_REJECTION_SHARE] * order_value(row, dt_h)
-        out[0, lane, OUT_TERM + T_REJECTED] -= loss
-        out[0, lane, event + E_DROPPED_GPU_H] += hours
-        out[0, lane, event + (E_OVERFLOWED_JOBS if n >= slots else E_REJECTED_JOBS)] += 1.0
+        loss += rejection * order_value(row, dt_h)
+        dropped_h += hours
+        if n >= slots:
+            overflowed += 1.0
+    si[lane, pi[S_N_JOBS]] = n
+    admitted = float(n - before)
+    out[0, lane, OUT_TERM + T_REJECTED] -= loss
+    out[0, lane, event + E_ARRIVED_GPU_H] += arrived_h
+    out[0, lane, event + E_DROPPED_GPU_H] += dropped_h
+    out[0, lane, event + E_ADMITTED_JOBS] += admitted
+    out[0, lane, event + E_OVERFLOWED_JOBS] += overflowed
+    out[0, lane, event + E_REJECTED_JOBS] += arrived - admitted - overflowed
     out[0, lane, event + E_ARRIVED_JOBS] += float(arrived)
     sf[lane, pi[S_FLOW] + F_ARRIVED_JOBS] = float(arrived)
     return waiting
@@ -216,6 +232,8 @@ def count_backlog(
     pf: Float, pi: Int, sf: Float,
 ) -> None:  # fmt: skip
     """Add up by class (or better): GPUs that wait beyond those free, and GPUs on offer."""
+    backlog[:] = 0.0
+    offered[:] = 0.0
     for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
         tier = int(pf[pi[P_PROVIDERS] + p * PROVIDER_WIDTH + V_TIER])
         for t in range(tier + 1):
@@ -228,9 +246,11 @@ def count_backlog(
 
 
 @kernel_function
-def order_key(row: Float, step: int, rule: int, request: Float, class_used: Float, pf: Float,
+def order_key(row: Float, rule: int, request: Float, class_used: Float, pf: Float,
               pi: Int) -> float:  # fmt: skip
     """Place of an order in the queue under an order rule; the largest comes first."""
+    if rule == ORDER_MARKET:
+        return float(row[J_LOG_RATIO] + request[R_PRIORITY + int(row[J_BAND])])
     if rule == ORDER_FIFO:
         return float(-row[J_ARRIVAL])
     if rule == ORDER_ORACLE:
@@ -238,13 +258,6 @@ def order_key(row: Float, step: int, rule: int, request: Float, class_used: Floa
     band = int(row[J_BAND])
     # The operator knows the band and the progress, not the duration.
     expected = max(pf[pi[P_BAND_WORK] + band] - row[J_WORK] + row[J_REMAINING], 1.0)
-    if rule == ORDER_MARKET:
-        left = (row[J_DEADLINE] - step - expected) / (expected + 4.0)
-        hurry = 1.0 - min(max(left, 0.0), 1.0)
-        return float(
-            row[J_LOG_RATIO] + request[R_PRIORITY + band]
-            + pf[pi[P_SCALARS] + X_URGENCY_WEIGHT] * hurry
-        )  # fmt: skip
     if rule == ORDER_PREDICTED:
         return -expected
     if rule == ORDER_DRF:
@@ -288,78 +301,107 @@ def pop(keys: Float, rows: Int, n: int) -> None:
 
 
 @kernel_function
-def choose_provider(
-    lane: int, row: Float, need: float, free: Float, ceiling: float, request: Float, pf: Float,
-    pi: Int, sf: Float,
-) -> tuple[int, bool]:  # fmt: skip
-    """The provider an order goes to (-1: none), and whether any had the room and the class.
-
-    `ceiling` is the charter's limit of the GPUs at work at one provider.
-    """
-    place = int(request[R_PLACE])
+def set_board(
+    lane: int, free: Float, board: Float, request: Float, pf: Float, pi: Int, sf: Float
+) -> None:
+    """What matching compares of each provider, (BOARD_ROWS, providers): see the B_ rows."""
     fees = 1.0 + sf[lane, pi[S_GOVERNED] + G_TAKE_RATE] + request[R_SPREAD]
-    tier = row[J_TIER]
-    inverse = 1.0 / pf[pi[P_TIER_REFERENCE] + int(tier)]
-    fit = pf[pi[P_SCALARS] + X_FIT_WEIGHT] / pf[pi[P_SCALARS] + X_LARGEST_PROVIDER]
-    best, best_score, room = -1, np.inf, False
-    for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
-        if free[p] + ROOM < need:
-            continue
+    place = int(request[R_PLACE])
+    for p in range(board.shape[1]):
         v = pi[P_PROVIDERS] + p * PROVIDER_WIDTH
-        if pf[v + V_TIER] < tier:
-            continue
-        room = True
         ask = sf[lane, pi[S_ASK] + p]
-        at_work = sf[lane, pi[S_CAPACITY_GPUS] + p] - free[p]
-        if ask * fees > row[J_BID] or at_work + need > ceiling:
-            continue
-        left = free[p] - need
+        board[B_FREE, p] = free[p]
+        board[B_AT_WORK, p] = sf[lane, pi[S_CAPACITY_GPUS] + p] - free[p]
+        board[B_TIER, p] = pf[v + V_TIER]
+        board[B_PRICE, p] = ask * fees
+        board[B_ASK_SCORE, p] = 0.0
+        board[B_SCORE, p] = 0.0
         if place == PLACE_MARKET:
             carbon = pf[v + V_KW_PER_GPU] * sf[lane, pi[S_REGION_CARBON] + int(pf[v + V_REGION])]
-            score = (
-                request[R_PRICE] * ask * inverse + fit * left
-                + request[R_RELIABILITY] * (1.0 - sf[lane, pi[S_REPUTATION] + p])
+            board[B_ASK_SCORE, p] = request[R_PRICE] * ask
+            board[B_SCORE, p] = (
+                request[R_RELIABILITY] * (1.0 - sf[lane, pi[S_REPUTATION] + p])
                 + request[R_CARBON] * carbon
-            )  # fmt: skip
+            )
         elif place == PLACE_FIRST_FIT:
-            return p, True
-        elif place == PLACE_BEST_FIT:
-            score = left
-        else:
-            score = -free[p] * need
-        if score < best_score:
-            best, best_score = p, score
+            board[B_SCORE, p] = float(p)
+
+
+@kernel_function
+def fit_weight(request: Float, pf: Float, pi: Int) -> float:
+    """Score of a GPU that stays free at the provider that is chosen."""
+    place = int(request[R_PLACE])
+    if place == PLACE_MARKET:
+        return float(pf[pi[P_SCALARS] + X_FIT_WEIGHT] / pf[pi[P_SCALARS] + X_LARGEST_PROVIDER])
+    if place == PLACE_BEST_FIT:
+        return 1.0
+    # Tetris: the largest product of need and room.
+    return -1.0 if place == PLACE_DOT_PRODUCT else 0.0
+
+
+@kernel_function
+def choose_provider(
+    row: Float, need: float, board: Float, ceiling: float, inverse: float, fit: float
+) -> tuple[int, bool]:
+    """The provider an order goes to (-1: none), and whether any had the room and the class.
+
+    Args:
+        ceiling: the charter's limit of the GPUs at work at one provider.
+        inverse: 1 / reference price of the order's class.
+        fit: see `fit_weight`.
+    """
+    tier, bid = row[J_TIER], row[J_BID]
+    best, best_score, room = -1, np.inf, False
+    # Without branches: which providers fail a test is hard to predict.
+    for p in range(board.shape[1]):
+        left = board[B_FREE, p] - need
+        fits = (left >= -ROOM) & (board[B_TIER, p] >= tier)
+        room = room | fits
+        taken = fits & (board[B_PRICE, p] <= bid) & (board[B_AT_WORK, p] + need <= ceiling)
+        score = board[B_ASK_SCORE, p] * inverse + board[B_SCORE, p] + fit * left
+        score = score if taken else np.inf
+        better = score < best_score
+        best = p if better else best
+        best_score = score if better else best_score
     return best, room
 
 
 @kernel_function
 def match_orders(
     lane: int, waiting: int, gangs: float, queue: Int, keys: Float, rows: Int, jobs: Float,
-    free: Float, class_used: Float, request: Float, pf: Float, pi: Int, sf: Float, si: Int,
-    out: Float,
+    free: Float, board: Float, room: Float, cheapest: Float, class_used: Float, request: Float,
+    pf: Float, pi: Int, sf: Float, si: Int, out: Float,
 ) -> None:  # fmt: skip
-    """Begin leases in the queue's order as far as there is room; orders without room are passed."""
-    if si[lane, pi[S_HALTED]] == 1:
+    """Begin leases in the queue's order as far as there is room; orders without room are passed.
+
+    `free` (providers,) holds the idle GPUs; `board`, `room` and `cheapest` (tiers,), `keys`
+    and `rows` are scratch.
+    """
+    if si[lane, pi[S_HALTED]] == 1 or waiting == 0:
         return
-    n_providers = pi[pi[P_SIZES] + Z_PROVIDERS]
-    step = si[lane, pi[S_STEP]]
     rule = int(request[R_ORDER])
-    room = np.zeros(TIERS)
+    set_board(lane, free, board, request, pf, pi, sf)
+    room[:] = 0.0
+    cheapest[:] = np.inf
     total = 0.0
-    for p in range(n_providers):
-        total += sf[lane, pi[S_CAPACITY_GPUS] + p]
-        tier = int(pf[pi[P_PROVIDERS] + p * PROVIDER_WIDTH + V_TIER])
-        for t in range(tier + 1):
-            room[t] = max(room[t], free[p] + ROOM)
+    for p in range(board.shape[1]):
+        total += board[B_FREE, p] + board[B_AT_WORK, p]
+        for t in range(int(board[B_TIER, p]) + 1):
+            room[t] = max(room[t], board[B_FREE, p] + ROOM)
+            cheapest[t] = min(cheapest[t], board[B_PRICE, p])
     n = 0
     for i in range(waiting):
         row = jobs[queue[i]]
         need = row[J_GPUS] * min(1.0, row[J_REMAINING])
-        if need <= room[int(row[J_TIER])]:
-            push(keys, rows, n, order_key(row, step, rule, request, class_used, pf, pi), queue[i])
+        tier = int(row[J_TIER])
+        if need <= room[tier] and row[J_BID] >= cheapest[tier]:
+            push(keys, rows, n, order_key(row, rule, request, class_used, pf, pi), queue[i])
             n += 1
     for_gangs = (1.0 - sf[lane, pi[S_GOVERNED] + G_SMALL_TENANT]) * total
     ceiling = max(sf[lane, pi[S_GOVERNED] + G_PROVIDER_CAP] * total, 1.0)
+    fit = fit_weight(request, pf, pi)
+    deposits: Any = 0
+    references = pi[P_TIER_REFERENCE]
     while n > 0:
         j = rows[0]
         row = jobs[j]
@@ -375,10 +417,12 @@ def match_orders(
         tier = int(row[J_TIER])
         if need > room[tier]:
             continue
-        if row[J_GPUS] > 1.0 and gangs + need > for_gangs:
+        gang = row[J_GPUS] > 1.0
+        if gang and gangs + need > for_gangs:
             out[0, lane, OUT_EVENT + E_REVERTS] += 1.0
             continue
-        p, had_room = choose_provider(lane, row, need, free, ceiling, request, pf, pi, sf)
+        inverse = 1.0 / pf[references + tier]
+        p, had_room = choose_provider(row, need, board, ceiling, inverse, fit)
         if not had_room:
             # Room only shrinks from here on, so nothing as large will fit either.
             for t in range(tier, TIERS):
@@ -386,35 +430,42 @@ def match_orders(
         if p < 0:
             continue
         free[p] -= need
+        board[B_FREE, p] -= need
+        board[B_AT_WORK, p] += need
         class_used[kind] += need
-        if row[J_GPUS] > 1.0:
+        if gang:
             gangs += need
-        begin_lease(lane, row, p, request, pf, pi, sf, si, out)
+        deposits += begin_lease(lane, row, p, board[B_PRICE, p], pf, pi, sf, si, out)
+    if deposits > 0 and pi[pi[P_MODES] + M_MARKET] == 1:
+        deposit(lane, deposits, pf, pi, sf, si, out)
 
 
 @kernel_function
-def begin_lease(lane: int, row: Float, p: int, request: Float, pf: Float, pi: Int, sf: Float,
-                si: Int, out: Float) -> None:  # fmt: skip
-    """An order begins at a provider; at its first lease the tenant deposits its whole bid."""
+def begin_lease(lane: int, row: Float, p: int, price: float, pf: Float, pi: Int, sf: Float,
+                si: Int, out: Float) -> int:  # fmt: skip
+    """An order begins at a provider; what the tenant deposits, micro-USD.
+
+    At the first lease that is the whole bid, at a later one nothing.
+    """
     dt_h = pf[pi[P_SCALARS] + X_DT_H]
     ask = sf[lane, pi[S_ASK] + p]
     row[J_PROVIDER] = p
     row[J_ASK] = ask
-    row[J_PRICE] = ask * (1.0 + sf[lane, pi[S_GOVERNED] + G_TAKE_RATE] + request[R_SPREAD])
+    row[J_PRICE] = price
     row[J_LEASE_PAID] = 0.0
-    if row[J_DEPOSIT] == 0.0:
-        out[0, lane, OUT_EVENT + E_MATCHED_JOBS] += 1.0
-        out[0, lane, OUT_EVENT + E_WAIT_H] += (si[lane, pi[S_STEP]] - row[J_ARRIVAL]) * dt_h
-        micro = int(order_value(row, dt_h) * MICRO) + 1
-        row[J_DEPOSIT] = micro
-        if pi[pi[P_MODES] + M_MARKET] == 1:
-            deposit(lane, micro, pf, pi, sf, si, out)
+    if row[J_DEPOSIT] != 0.0:
+        return 0
+    out[0, lane, OUT_EVENT + E_MATCHED_JOBS] += 1.0
+    out[0, lane, OUT_EVENT + E_WAIT_H] += (si[lane, pi[S_STEP]] - row[J_ARRIVAL]) * dt_h
+    micro = int(order_value(row, dt_h) * MICRO) + 1
+    row[J_DEPOSIT] = micro
+    return micro
 
 
 @kernel_function
 def serve(lane: int, jobs: Float, used: Float, paid: Int, pf: Float, pi: Int, sf: Float, si: Int,
           out: Float) -> None:  # fmt: skip
-    """What runs makes a step of progress; pay accrues; what is done leaves.
+    """What runs makes a step of progress; pay accrues; what is done leaves; the rest is counted.
 
     `used` (providers,) gets the GPU-hours of each provider, `paid` (providers,) its micro-USD.
     """
@@ -426,11 +477,17 @@ def serve(lane: int, jobs: Float, used: Float, paid: Int, pf: Float, pi: Int, sf
     paid[:n] = 0
     fees: Any = 0
     refunds: Any = 0
-    served_usd, served_h = 0.0, 0.0
+    served_usd, served_h, completed = 0.0, 0.0, 0.0
+    reputations = pi[S_REPUTATION]
+    count = si[lane, pi[S_N_JOBS]]
+    load = sf[lane, pi[S_LOAD] : pi[S_LOAD] + N_LOAD]
+    load[:] = 0.0
+    end = si[lane, pi[S_STEP]] + 1.0
     j = 0
-    while j < si[lane, pi[S_N_JOBS]]:
+    while j < count:
         row = jobs[j]
         if row[J_PROVIDER] < 0.0:
+            count_job(row, end, load)
             j += 1
             continue
         p = int(row[J_PROVIDER])
@@ -440,6 +497,7 @@ def serve(lane: int, jobs: Float, used: Float, paid: Int, pf: Float, pi: Int, sf
             pay = int(row[J_PRICE] * hours * MICRO)
             if row[J_PAID] + pay > row[J_DEPOSIT]:
                 close_lease(lane, j, jobs, pf, pi, sf, si, out)
+                count -= 1
                 continue
             to_provider = int(row[J_ASK] * hours * MICRO)
             row[J_PAID] += pay
@@ -451,15 +509,18 @@ def serve(lane: int, jobs: Float, used: Float, paid: Int, pf: Float, pi: Int, sf
         served_usd += row[J_BID] * hours
         row[J_REMAINING] -= progress
         if row[J_REMAINING] > 0.0:
+            count_job(row, end, load)
             j += 1
             continue
-        out[0, lane, OUT_EVENT + E_COMPLETED_JOBS] += 1.0
-        sf[lane, pi[S_FLOW] + F_FINISHED] += 1.0
-        reputation = pi[S_REPUTATION] + p
-        sf[lane, reputation] += COMPLETED_WEIGHT * (1.0 - sf[lane, reputation])
+        completed += 1.0
+        sf[lane, reputations + p] += COMPLETED_WEIGHT * (1.0 - sf[lane, reputations + p])
         if market:
             refunds += int(row[J_DEPOSIT] - row[J_PAID])
         remove_row(lane, j, jobs, pi, si)
+        count -= 1
+    finish_load(load, dt_h)
+    out[0, lane, OUT_EVENT + E_COMPLETED_JOBS] += completed
+    sf[lane, pi[S_FLOW] + F_FINISHED] += completed
     out[0, lane, OUT_TERM + T_SERVED] += served_usd
     out[0, lane, OUT_EVENT + E_SERVED_GPU_H] += served_h
     if market:
@@ -475,6 +536,6 @@ def pay_out(lane: int, paid: Int, fees: int, refunds: int, pi: Int, sf: Float, s
     for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
         transfer(accounts, ESCROW, BALANCES + p, paid[p])
         total += paid[p]
-    transfer(accounts, ESCROW, 1, fees)
+    transfer(accounts, ESCROW, TREASURY, fees)
     burn(accounts, totals_of(lane, pi, si), FOR_DEPOSITS, ESCROW, refunds)
     move_vault(lane, -(total + refunds) / MICRO, pi, sf, out)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Float, Int
-from daogym.envs.dao.rules import DOWNTIME
+from daogym.envs.dao.rules import DOWNTIME, REVERT
 from daogym.envs.dao.staking import (
     DUTY_JAILED_UNTIL,
     STAKING_DOWNTIME_PPM,
@@ -149,9 +149,8 @@ def pay_credit(lane: int, usd: float, pi: Int, si: Int, out: Float) -> None:
 
 
 @kernel_function
-def pay_electricity(lane: int, provider: int, usd: float, pi: Int, si: Int) -> None:
+def pay_electricity(accounts: Int, totals: Int, provider: int, usd: float) -> None:
     """A provider's electricity; owners put in what its balance does not hold."""
-    accounts, totals = accounts_of(lane, pi, si), totals_of(lane, pi, si)
     micro = int(usd * MICRO + HALF_UP)
     missing = micro - accounts[BALANCES + provider]
     if missing > 0:
@@ -172,12 +171,13 @@ def top_up_vault(lane: int, usd: float, pi: Int, sf: Float, si: Int, out: Float)
 @kernel_function
 def pay_emissions(lane: int, served: float, working: float, used: Float, pf: Float, pi: Int,
                   sf: Float, si: Int) -> None:  # fmt: skip
-    """New tokens for providers: a part by GPU-hours served, a part by being up."""
+    """New tokens of an hour: a part by GPU-hours in its last step, a part by being up."""
     x = pi[P_SCALARS]
     n = pi[pi[P_SIZES] + Z_PROVIDERS]
     accounts, totals = accounts_of(lane, pi, si), totals_of(lane, pi, si)
-    by_work = pf[x + X_EMISSION_USD] * pf[x + X_EMISSION_WORK_SHARE]
-    by_presence = pf[x + X_EMISSION_USD] - by_work
+    total = pf[x + X_EMISSION_USD]
+    by_work = total * pf[x + X_EMISSION_WORK_SHARE]
+    by_presence = total - by_work
     for p in range(n):
         share = by_work * used[p] / served if served > 0.0 else 0.0
         if sf[lane, pi[S_UP_SHARE] + p] >= 0.5 and working > 0.0:
@@ -187,7 +187,7 @@ def pay_emissions(lane: int, served: float, working: float, used: Float, pf: Flo
 
 @kernel_function
 def settle_stakes(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float) -> None:
-    """Proofs of capacity that are due, slashes, and stakes refilled from balances.
+    """The end of a proof window: proofs, slashes, and stakes refilled from balances.
 
     A proof is missed while fewer than half of a provider's nodes work. For too many of them the
     stake loses the larger of the charter's share and some days of reward (Filecoin's fault fee).
@@ -200,23 +200,21 @@ def settle_stakes(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float)
     settings = si[lane, pi[S_STAKING] : pi[S_STAKING] + STAKING_WIDTH]
     settings[STAKING_DOWNTIME_PPM] = int(sf[lane, pi[S_GOVERNED] + G_SLASH] * 1e6 + HALF_UP)
     least = sf[lane, pi[S_GOVERNED] + G_LEAST_STAKE] * MICRO
-    due = (step + 1) % int(pf[x + X_PROOF_STEPS]) == 0
     for p in range(n):
         stake, balance = BALANCES + n + p, BALANCES + p
         first = pi[S_DUTY] + p * width
         record = si[lane, first : first + width]
-        if due:
-            missed = sf[lane, pi[S_UP_SHARE] + p] < 0.5
-            cents, code = settle_duty(
-                record, settings, accounts, stake, TREASURY, step, missed, False, 0
-            )
-            if code == DOWNTIME:
-                fee = sf[lane, pi[S_REWARD_PER_DAY] + p] * pf[x + X_FAULT_DAYS] * MICRO
-                more = min(max(int(fee) - cents, 0), accounts[stake])
-                transfer(accounts, stake, TREASURY, more)
-                out[0, lane, OUT_EVENT + E_SLASHED_USD] += (cents + more) / MICRO
+        missed = sf[lane, pi[S_UP_SHARE] + p] < 0.5
+        cents, code = settle_duty(
+            record, settings, accounts, stake, TREASURY, step, missed, False, REVERT
+        )
+        if code == DOWNTIME:
+            fee = sf[lane, pi[S_REWARD_PER_DAY] + p] * pf[x + X_FAULT_DAYS] * MICRO
+            more = min(max(int(fee) - cents, 0), accounts[stake])
+            transfer(accounts, stake, TREASURY, more)
+            out[0, lane, OUT_EVENT + E_SLASHED_USD] += (cents + more) / MICRO
         if step < record[DUTY_JAILED_UNTIL]:
-            out[0, lane, OUT_EVENT + E_JAILED_STEPS] += 1.0
+            out[0, lane, OUT_EVENT + E_JAILED_STEPS] += pf[x + X_PROOF_STEPS]
         wanted = int(1.2 * least * pf[pi[P_PROVIDERS] + p * PROVIDER_WIDTH + V_GPUS])
         if accounts[stake] < wanted:
             transfer(accounts, balance, stake, min(wanted - accounts[stake], accounts[balance]))

@@ -253,7 +253,7 @@ class Service(StrictModel):
     """What the treasury pays back of that, as a share of the order's value."""
     expiry_share: float = Setting(0.3, ge=0.0, le=5.0)
     """Loss of a tenant whose admitted order never got a lease, as a share of its value."""
-    rejection_share: float = Setting(0.2, ge=0.0, le=5.0)
+    rejection_share: float = Setting(0.3, ge=0.0, le=5.0)
     """Loss of a tenant who is turned away, as a share of the order's value."""
 
 
@@ -293,21 +293,19 @@ class Staking(StrictModel):
 class Operator(StrictModel):
     """What action 0 means; see docs/compute.md."""
 
-    priority: tuple[float, ...] = Setting((0.0, 0.0, 0.0, 0.0), min_length=BANDS, max_length=BANDS)
+    priority: tuple[float, ...] = Setting((-0.3, 0.0, 0.1, 0.3), min_length=BANDS, max_length=BANDS)
     """Added to ln(bid / reference) in the queue's order, by band."""
     priority_scale: float = Setting(1.5, gt=0.0)
-    urgency: float = Setting(0.2, ge=0.0)
-    """Added for an order without slack."""
     admission: float = Setting(-0.5, ge=-5.0, le=5.0)
     """Orders with a lower ln(bid / reference) are rejected where nothing waits ..."""
-    admission_scale: float = Setting(3.0, gt=0.0)
-    admission_pressure: float = Setting(2.0, ge=0.0)
+    admission_scale: float = Setting(4.0, gt=0.0)
+    admission_pressure: float = Setting(1.0, ge=0.0)
     """... and this higher for GPUs waiting / GPUs on offer, of the order's class or better."""
     reliability: float = Setting(1.0, gt=0.0)
     carbon: float = Setting(0.2, gt=0.0)
     fit: float = Setting(0.1, ge=0.0)
     """Weight of filling small holes first."""
-    spread: float = Setting(0.15, ge=0.0, le=0.5)
+    spread: float = Setting(0.2, ge=0.0, le=0.5)
     spread_scale: float = Setting(0.3, gt=0.0, le=0.5)
     reserve_ratio: float = Setting(1.0, gt=0.0)
     """Collateral ratio up to which the treasury tops up the vault."""

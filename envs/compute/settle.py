@@ -50,6 +50,7 @@ from .layout import (
     S_REGION_CARBON,
     S_REGION_PRICE,
     S_REWARD_PER_DAY,
+    S_STEP,
     S_USED_GPUS,
     T_ENERGY,
     TREASURY,
@@ -59,11 +60,20 @@ from .layout import (
     X_EMA_DAY,
     X_EMA_HOUR,
     X_HHI_TARGET,
+    X_PROOF_STEPS,
     X_SLA_TARGET,
     X_WARN_RATIO,
     Z_PROVIDERS,
+    Z_STEPS_PER_HOUR,
 )
-from .money import collateral_ratio, pay_electricity, pay_emissions, settle_stakes
+from .money import (
+    accounts_of,
+    collateral_ratio,
+    pay_electricity,
+    pay_emissions,
+    settle_stakes,
+    totals_of,
+)
 
 
 @kernel_function
@@ -75,6 +85,7 @@ def settle_energy(
     dt_h = pf[x + X_DT_H]
     n = pi[pi[P_SIZES] + Z_PROVIDERS]
     market = pi[pi[P_MODES] + M_MARKET] == 1
+    accounts, totals = accounts_of(lane, pi, si), totals_of(lane, pi, si)
     kwh, kg, usd, capacity, money = 0.0, 0.0, 0.0, 0.0, 0.0
     for p in range(n):
         v = pi[P_PROVIDERS] + p * PROVIDER_WIDTH
@@ -87,7 +98,7 @@ def settle_energy(
         capacity += sf[lane, pi[S_CAPACITY_GPUS] + p] * dt_h
         sf[lane, pi[S_USED_GPUS] + p] = used[p] / dt_h
         if market:
-            pay_electricity(lane, p, cost, pi, si)
+            pay_electricity(accounts, totals, p, cost)
             pay = paid[p] / MICRO
             money += pay
             reward = pi[S_REWARD_PER_DAY] + p
@@ -97,10 +108,14 @@ def settle_energy(
     out[0, lane, OUT_EVENT + E_CARBON_KG] += kg
     out[0, lane, OUT_EVENT + E_CAPACITY_GPU_H] += capacity
     out[0, lane, OUT_EVENT + E_PAID_USD] += money
-    if market:
+    if not market:
+        return
+    end = si[lane, pi[S_STEP]] + 1
+    if end % int(pf[x + X_PROOF_STEPS]) == 0:
+        settle_stakes(lane, pf, pi, sf, si, out)
+    if end % pi[pi[P_SIZES] + Z_STEPS_PER_HOUR] == 0:
         served = out[0, lane, OUT_EVENT + E_SERVED_GPU_H]
         pay_emissions(lane, served, capacity / dt_h, used, pf, pi, sf, si)
-        settle_stakes(lane, pf, pi, sf, si, out)
 
 
 @kernel_function
