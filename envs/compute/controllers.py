@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .rules import Controller, Discipline, Market
+from .mpc import LinearMpc
+from .rules import (
+    CollateralPI,
+    CongestionPricing,
+    Controller,
+    CostPlus,
+    Discipline,
+    Market,
+)
 from .scenario import ComputeScenario
 
 _DISCIPLINES = {
@@ -17,12 +25,16 @@ _DISCIPLINES = {
 }
 _MAKERS: dict[str, Callable[[ComputeScenario], Controller]] = {
     "market": lambda scenario: Market(),
+    "cost_plus": lambda scenario: CostPlus(),
+    "congestion_pricing": lambda scenario: CongestionPricing(),
+    "pi_collateral": lambda scenario: CollateralPI(),
+    "lp_mpc": lambda scenario: LinearMpc(),
 }
 TRIVIAL_NAMES: tuple[str, ...] = ()
-# Knows durations, which no operator does, so it is no candidate for score 0.
-_WITH_FORESIGHT = ("sjf_oracle",)
+# One knows durations, which no operator does, the other plans: neither is a candidate for score 0.
+_NO_RULES = ("sjf_oracle", "lp_mpc")
 CONTROLLER_NAMES = (*_DISCIPLINES, *_MAKERS)
-RULE_NAMES = tuple(name for name in CONTROLLER_NAMES if name not in _WITH_FORESIGHT)
+RULE_NAMES = tuple(name for name in CONTROLLER_NAMES if name not in _NO_RULES)
 
 
 def make_controller(name: str, scenario: ComputeScenario) -> Controller:

@@ -399,6 +399,8 @@ def match_orders(
             n += 1
     for_gangs = (1.0 - sf[lane, pi[S_GOVERNED] + G_SMALL_TENANT]) * total
     ceiling = max(sf[lane, pi[S_GOVERNED] + G_PROVIDER_CAP] * total, 1.0)
+    if pi[pi[P_MODES] + M_MARKET] == 0:
+        for_gangs = ceiling = np.inf
     fit = fit_weight(request, pf, pi)
     deposits: Any = 0
     references = pi[P_TIER_REFERENCE]

@@ -16,6 +16,7 @@ from .layout import (
     A_ADMISSION,
     A_ORDER,
     A_PLACE,
+    A_RESERVE,
     A_SPREAD,
     BANDS,
     ORDERS,
@@ -85,6 +86,71 @@ class Market(Controller):
 
     def act(self, simulator: Simulator) -> Actions:
         return self._idle(simulator)
+
+
+class CostPlus(Controller):
+    """Every order is admitted; the operator adds one fixed margin to every ask."""
+
+    name = "cost_plus"
+    margin = 0.1
+
+    def act(self, simulator: Simulator) -> Actions:
+        actions = self._idle(simulator)
+        actions[:, A_ADMISSION : A_ADMISSION + BANDS] = -1.0
+        actions[:, A_SPREAD] = spread_action(simulator, np.full(len(actions), self.margin))
+        return actions
+
+
+class CongestionPricing(Controller):
+    """The zero action with a mark-up that grows with utilisation, up to the charter's cap."""
+
+    name = "congestion_pricing"
+    idle_share, full_share, steepest = 0.4, 0.9, 0.3
+
+    def act(self, simulator: Simulator) -> Actions:
+        actions = self._idle(simulator)
+        offered = np.maximum(simulator.state("capacity_gpus").sum(axis=1), 1.0)
+        used = simulator.state("used_gpus").sum(axis=1) / offered
+        rise = np.clip((used - self.idle_share) / (self.full_share - self.idle_share), 0.0, 1.0)
+        actions[:, A_SPREAD] = spread_action(simulator, self.steepest * rise)
+        return actions
+
+
+class CollateralPI(Controller):
+    """The zero action with a PI controller that keeps the collateral ratio at its target.
+
+    The reserve's set-point follows the ratio's shortfall and its sum, and falls back where
+    collateral is ample, so that the treasury is not spent on it.
+    """
+
+    name = "pi_collateral"
+    target, proportional, integral, longest_sum = 0.99, 8.0, 0.5, 2.0
+
+    def __init__(self) -> None:
+        self._sum = np.zeros(0)
+
+    def reset(self, simulator: Simulator) -> None:
+        super().reset(simulator)
+        self._sum = np.zeros(simulator.num_envs)
+
+    def act(self, simulator: Simulator) -> Actions:
+        actions = self._idle(simulator)
+        fields = simulator.observation_fields
+        column = fields.slice("collateral_ratio").start
+        low, high = float(fields.low[column]), float(fields.high[column])
+        ratio = low + 0.5 * (simulator.observations[:, column] + 1.0) * (high - low)
+        short = self.target - ratio
+        self._sum = np.clip(self._sum + short, 0.0, self.longest_sum)
+        actions[:, A_RESERVE] = np.clip(
+            self.proportional * short + self.integral * self._sum, -1.0, 1.0
+        )
+        return actions
+
+
+def spread_action(simulator: Simulator, spread: Float) -> Float:
+    """The action that asks for a mark-up of `spread` (N,)."""
+    operator = simulator.scenario.operator
+    return np.clip((spread - operator.spread) / operator.spread_scale, -1.0, 1.0)
 
 
 def play(controller: Controller, simulator: Simulator) -> Float:

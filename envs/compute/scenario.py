@@ -115,7 +115,7 @@ class Orders(StrictModel):
     """Orders an hour and GPU of the market: 31.46 an hour on 232 GPUs."""
     log_variance: float = Setting(1.64, ge=0.0, le=4.0)
     """Of the hourly intensity beyond the hour of the week (a Cox process)."""
-    slow_share: float = Setting(0.32, ge=0.0, le=1.0)
+    slow_share: float = Setting(0.68, ge=0.0, le=1.0)
     """Of that variance, the part that is AR(1); the rest is independent by hour."""
     slow_persistence_per_h: float = Setting(0.97, ge=0.0, lt=1.0)
     hour_factors: tuple[float, ...] = Setting((
@@ -325,7 +325,7 @@ class ComputeScenario(StrictModel):
     """False: no prices, admission, stakes, jail, escrow or token; a plain queue."""
     job_slots: int = Setting(512, ge=16, le=16_384)
     """Rows of the job table; an order that finds it full is rejected."""
-    reward_scale: float = Setting(0.005, gt=0.0)
+    reward_scale: float = Setting(0.0001, gt=0.0)
     """Rewards for learning are USD times this."""
     orders: Orders = Orders()
     supply: Supply = Supply()

@@ -43,6 +43,8 @@ class Workload:
         mean_steps: (shapes,) mean duration.
         band_work: (bands,) mean duration of an order of each band.
         start_share: (shapes,) share of each shape among the orders found at work.
+        band_share: (shapes, bands) share of each band among a shape's orders.
+        band_steps: (shapes, bands) mean duration there.
     """
 
     log_steps: Float
@@ -50,6 +52,8 @@ class Workload:
     mean_steps: Float
     band_work: Float
     start_share: Float
+    band_share: Float
+    band_steps: Float
 
 
 def exponential_of(x: float) -> float:
@@ -74,7 +78,7 @@ def workload(scenario: ComputeScenario) -> Workload:
     grid = np.append((knots[:-1, None] + np.diff(knots)[:, None] * inner).ravel(), 1.0)
     table, residual = np.zeros((SHAPES, KNOTS)), np.zeros((SHAPES, KNOTS))
     means = np.zeros(SHAPES)
-    work, weight = np.zeros(BANDS), np.zeros(BANDS)
+    share, steps = np.zeros((SHAPES, BANDS)), np.zeros((SHAPES, BANDS))
     edges = np.array(orders.band_edges_h) * scenario.steps_per_hour
     for s, shape in enumerate(orders.shapes):
         table[s] = log_array(np.array(shape.minutes) * per_minute)
@@ -92,14 +96,17 @@ def workload(scenario: ComputeScenario) -> Workload:
         residual[s] = np.interp(knots, found, log_array(fine))
         band = (middle[:, None] >= edges).sum(axis=1)
         for b in range(BANDS):
-            weight[b] += shares[s] * width[band == b].sum()
-            work[b] += shares[s] * (middle * width)[band == b].sum()
+            share[s, b] = width[band == b].sum()
+            steps[s, b] = (middle * width)[band == b].sum()
     if orders.law == "exponential":
         means[:] = orders.exponential_minutes * per_minute
+    weight = (shares[:, None] * share).sum(axis=0)
+    work = (shares[:, None] * steps).sum(axis=0)
     return Workload(
         table, residual, means,
         np.where(weight > 0.0, work / np.maximum(weight, 1e-12), np.append(edges, longest)),
         shares * means / float((shares * means).sum()),
+        share, np.where(share > 0.0, steps / np.maximum(share, 1e-12), 0.0),
     )  # fmt: skip
 
 
