@@ -7,12 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .compute.domain import ComputeDomain
+from .compute.named import SHELF as COMPUTE_SHELF
+from .compute.scenario import ComputeScenario
+from .core.named import Shelf, unknown
 from .core.simulator import Autoreset, Domain, Simulator
+from .core.strict import ConfigError
+from .core.yaml_reader import read_yaml
 from .energy.domain import EnergyDomain
-from .energy.named import energy_scenario
+from .energy.named import SHELF as ENERGY_SHELF
 from .energy.scenario import EnergyScenario
 
-ScenarioLike = str | Path | Mapping[str, Any] | EnergyScenario
+Scenario = EnergyScenario | ComputeScenario
+ScenarioLike = str | Path | Mapping[str, Any] | Scenario
+
+# Scenarios of each domain, the class that runs them and its default action mode. Settings that
+# name no domain are the energy grid's.
+_DOMAINS: dict[str, tuple[Shelf[Any], Any, str]] = {
+    "energy": (ENERGY_SHELF, EnergyDomain, "fleet"),
+    "compute": (COMPUTE_SHELF, ComputeDomain, "operator"),
+}
+_DEFAULT = "energy"
 
 
 @dataclass(frozen=True)
@@ -31,14 +46,54 @@ REGISTERED = (
     Registration("daogym/EnergyGridCigreMV-v0", "cigre_mv", {}),
     Registration("daogym/EnergyGridDevices-v0", "lv_rural", {"action_mode": "device"}),
     Registration("daogym/EnergyGridVoted-v0", "lv_rural_voted", {}),
+    Registration("daogym/ComputeMarket-v0", "gpu_week", {}),
 )
 
 
-def load_scenario(
-    scenario: ScenarioLike, changes: Mapping[str, Any] | None = None
-) -> EnergyScenario:
+def domain_name(scenario: ScenarioLike) -> str:
+    """Which domain a scenario belongs to.
+
+    Raises:
+        ConfigError: no domain has a scenario of this name.
+    """
+    for name, (shelf, _, _) in _DOMAINS.items():
+        if isinstance(scenario, shelf.model):
+            return name
+    if isinstance(scenario, Mapping):
+        base = scenario.get("base")
+        return _named(scenario.get("domain")) if base is None else domain_name(str(base))
+    text = str(scenario)
+    if text.endswith((".yaml", ".yml")):
+        return _named(_domain_in(Path(text)))
+    stem = text.partition("+")[0]
+    for name, (shelf, _, _) in _DOMAINS.items():
+        if stem in shelf.names:
+            return name
+    known = tuple(n for shelf, _, _ in _DOMAINS.values() for n in shelf.names)
+    unknown("scenario", stem, known, "or the path of a .yaml file")
+    raise AssertionError
+
+
+def _named(name: Any) -> str:
+    if name is not None and name not in _DOMAINS:
+        raise ConfigError(
+            "scenario", "domain", f"one of {', '.join(_DOMAINS)} expected, got {name!r}"
+        )
+    return _DEFAULT if name is None else str(name)
+
+
+def _domain_in(path: Path) -> Any:
+    """The key `domain` of a file; None where there is none or the file cannot be read."""
+    try:
+        data = read_yaml(path.read_text(encoding="utf-8"), str(path), None)
+    except (OSError, UnicodeDecodeError, ConfigError):
+        return None  # read once more, and reported, as a scenario
+    return data.get("domain") if isinstance(data, dict) else None
+
+
+def load_scenario(scenario: ScenarioLike, changes: Mapping[str, Any] | None = None) -> Any:
     """The validated scenario behind a name, a YAML path, a mapping or a scenario object."""
-    return energy_scenario(scenario, changes)
+    return _DOMAINS[domain_name(scenario)][0].scenario(scenario, changes)
 
 
 def make_simulator(
@@ -59,11 +114,13 @@ def make_simulator(
     Args:
         scenario: a name such as ``"lv_rural"`` or ``"ieee33+high_demand"``, the path of a YAML
             file, a mapping of settings (``{"base": "lv_rural", "episode_days": 7}``), a scenario,
-            or a domain of one's own, to which the energy grid's options below do not apply.
+            or a domain of one's own, to which the options of the shipped domains do not apply.
+            Settings of another domain than the energy grid name it: ``domain: compute``.
         num_envs: environments stepped in one call.
         threads: threads of that call.
         split: "train", "validation", "test" or "all": where episodes start.
-        action_mode: "fleet" (default) or "device".
+        action_mode: of the domain; the energy grid has "fleet" (default) and "device", the compute
+            market "operator" (default) and "scheduler".
         autoreset, stagger, carry: see `Simulator`.
         episode_days: overrides the scenario's.
         chain_days: one episode of this many days in a row, for continuous operation; observations
@@ -77,8 +134,8 @@ def make_simulator(
     if hasattr(scenario, "step_serial"):
         if (split, action_mode, episode_days) != ("train", None, None):
             raise ValueError(
-                "split, action_mode and episode_days belong to the energy grid; give a domain of "
-                f"your own its options itself, got {split!r}, {action_mode!r}, {episode_days!r}"
+                "split, action_mode and episode_days belong to the shipped domains; give a domain "
+                f"of your own its options itself, got {split!r}, {action_mode!r}, {episode_days!r}"
             )
         domain = scenario
     else:
@@ -87,11 +144,9 @@ def make_simulator(
         window_days = settings.episode_days
         if chain_days is not None:
             settings = load_scenario(settings, {"episode_days": chain_days})
-        domain = EnergyDomain(
-            settings,
-            split=split,
-            action_mode=action_mode or "fleet",  # type: ignore[arg-type]
-            window_days=window_days,
+        _, domain_class, default_mode = _DOMAINS[domain_name(settings)]
+        domain = domain_class(
+            settings, split=split, action_mode=action_mode or default_mode, window_days=window_days
         )
     return Simulator(
         domain, num_envs, threads=threads, autoreset=autoreset, stagger=stagger, carry=carry

@@ -138,7 +138,7 @@ def test_bad_options_and_actions_are_named_or_noted(example: ModuleType) -> None
         s.reset(seed=0, options={"date": "someday"})
     with pytest.raises(ValueError, match="carry"):
         make(example, 1, carry=True)
-    with pytest.raises(ValueError, match="belong to the energy grid"):
+    with pytest.raises(ValueError, match="belong to the shipped domains"):
         make(example, 1, split="test")
     s.reset(seed=0)
     s.step([[np.nan], [7.0]])

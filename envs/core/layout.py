@@ -101,3 +101,13 @@ class Layout:
                 raise ValueError(f"{part.name}: expected shape {part.shape}, got {value.shape}")
             block[offset : offset + part.size] = value.reshape(-1)
         return floats, integers
+
+
+def pack_parameters(
+    parameters: Layout, state: Layout, values: Mapping[str, Any]
+) -> tuple[Float, Int]:
+    """``(pf, pi)``: the offsets of both layouts come first in ``pi``."""
+    floats, integers = parameters.pack(values)
+    head = len(parameters.parts) + len(state.parts)
+    shift = np.array([head if p.integer else 0 for p in parameters.parts], dtype=np.int64)
+    return floats, np.concatenate([parameters.offsets + shift, state.offsets, integers])

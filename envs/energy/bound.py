@@ -60,7 +60,7 @@ at the hottest reachable point it is still below the held value. (An oil exponen
 left without ageing: 0 is a bound too.)
 
 Numbers. HiGHS's optimum is not used but the lower limit of the minimum that its duals prove
-(linear_programme.py), less 1e-6 EUR and 1e-7 of it for the rounding of that proof and of the
+(core/linear_programme.py), less 1e-6 EUR and 1e-7 of it for the rounding of that proof and of the
 simulator.
 """
 
@@ -72,6 +72,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.linear_programme import LinearProgramme, Solution, Term
 
 from .convex import tangents
 from .foresight import Sessions, World, episode_sessions, true_world
@@ -85,7 +86,6 @@ from .layout import (
     W_EXPORT_PRICE,
     W_IMPORT_PRICE,
 )
-from .linear_programme import LinearProgramme, Solution, Term
 from .nameplate import Nameplate, nameplate_limits
 from .rule_path import true_rules
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from daogym.envs.core.elementwise import log_array
 from daogym.envs.core.fields import Field, FieldSet
-from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.layout import Float, Int, pack_parameters
 from daogym.envs.core.strict import hash_model
 from daogym.envs.dao.charter import GovernedParameter, Mode
 from daogym.envs.dao.governance_layout import Governance, pack_governance
@@ -38,7 +38,6 @@ from .layout import (
     SCALARS,
     TERMS,
     VOTED_EVENTS,
-    pack_parameters,
     parameter_layout,
     state_layout,
 )

@@ -11,11 +11,8 @@ exchange is positive when the community imports.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-import numpy as np
-
-from daogym.envs.core.layout import Float, Int, Layout, Part
+from daogym.envs.core.layout import Layout, Part
 from daogym.envs.dao.capture_report import CAPTURE_NAMES
 from daogym.envs.dao.governance_columns import A_HEADER
 from daogym.envs.dao.governance_money import GOVERNANCE_ACCOUNTS, PURPOSE_OPENING
@@ -306,16 +303,6 @@ def parameter_layout(
             Part("clock", (2 * QUARTERS_PER_DAY,)),
         ]
     )  # fmt: skip
-
-
-def pack_parameters(
-    parameters: Layout, state: Layout, values: Mapping[str, Any]
-) -> tuple[Float, Int]:
-    """``(pf, pi)``: the offsets of both layouts come first in ``pi``."""
-    floats, integers = parameters.pack(values)
-    head = len(parameters.parts) + len(state.parts)
-    shift = np.array([head if p.integer else 0 for p in parameters.parts], dtype=np.int64)
-    return floats, np.concatenate([parameters.offsets + shift, state.offsets, integers])
 
 
 parameter_layout(1, 0, 0, 0, 1, 1).check_order(globals(), "P_")

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.linear_programme import LinearProgramme, Term
 
 from .convex import tangents
 from .lindistflow import LOWER_MARGIN_PU, LinDistFlow
-from .linear_programme import LinearProgramme, Term
 
 LOSS_POINTS = (0.2, 0.45, 0.75, 1.1)
 AGEING_POINTS = (0.85, 0.95, 1.03, 1.1, 1.18, 1.3)

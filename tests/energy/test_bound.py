@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 import daogym
+from daogym.envs.core.linear_programme import LinearProgramme
 from daogym.envs.energy.bound import upper_bound
 from daogym.envs.energy.foresight import episode_sessions, true_world
-from daogym.envs.energy.linear_programme import LinearProgramme
 from daogym.envs.energy.mpc import RollingMpc
 from daogym.envs.energy.nameplate import nameplate_limits
 from daogym.envs.energy.rules import (

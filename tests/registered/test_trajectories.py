@@ -144,14 +144,48 @@ EXOGENOUS_STATE = {
         "episode", "episode_key", "step", "day", "ev_day", "ev_arrival_step",
         "ev_departure_step", "load_error", "pv_error",
     ),
+    "compute": (
+        "episode", "episode_key", "step", "first_day", "z_slow", "z_hour", "price_noise",
+        "region_price", "region_carbon", "node_up", "node_change", "up_share", "token_price",
+        "feed",
+    ),
 }  # fmt: skip
 EXOGENOUS_FIELDS = {
     "energy": (
-        "hour_sin", "hour_cos", "weekend", "year_sin", "year_cos", "time_left", "price",
-        "price_mean", "price_spread", "price_rank", "price_known_hours", "price_deviation",
-        "load_forecast", "pv_forecast",
+        "hour_sin",
+        "hour_cos",
+        "weekend",
+        "year_sin",
+        "year_cos",
+        "time_left",
+        "price",
+        "price_mean",
+        "price_spread",
+        "price_rank",
+        "price_known_hours",
+        "price_deviation",
+        "load_forecast",
+        "pv_forecast",
     ),
-}  # fmt: skip
+    "compute": (
+        "hour_sin",
+        "hour_cos",
+        "weekend",
+        "time_left",
+        "usual_demand",
+        "price",
+        "carbon",
+        "jobs_hour",
+        "jobs_day",
+        "work_hour",
+        "work_day",
+        "up_share",
+        "token_price",
+        "report_held",
+    ),
+}
+# Fields of the first observation that come first and are the world's alone.
+LAST_EXOGENOUS_FIELD = {"energy": "price", "compute": "carbon"}  # fmt: skip
 
 
 def test_no_action_moves_the_world(make: Any, hashed_actions: Any, entry: Registration) -> None:
@@ -187,8 +221,8 @@ def test_an_episode_of_a_batch_replays_alone(make: Any, hashed_actions: Any) -> 
         alone.step(hashed_actions(4, alone.action_size, step + 500)[3:4])
     for step in range(horizon, horizon + 3):
         alone.step(hashed_actions(4, alone.action_size, step)[3:4])
-    columns = slice(0, alone.observation_fields.slice("price").stop)
-    assert alone.domain.name == "energy"
+    last = LAST_EXOGENOUS_FIELD[alone.domain.name]
+    columns = slice(0, alone.observation_fields.slice(last).stop)
     assert np.array_equal(alone.observations[0, columns], batch_run[-1][0][3, columns])
     assert np.array_equal(alone.baselines, batch_run[-1][2][3:4])
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
-from daogym.envs.core.layout import Float, Int
+from .layout import Float, Int
 
 Term = tuple[Int, ArrayLike]
 """Indices of variables, (rows,) or (rows, k), and their coefficients."""
@@ -54,6 +54,14 @@ class _Rows:
         self.right.append(np.broadcast_to(np.asarray(right, dtype=np.float64), (n_rows,)))
         self.count += n_rows
 
+    def add_sparse(self, right: ArrayLike, row: Int, index: Int, coefficient: ArrayLike) -> None:
+        self.row.append(self.count + np.asarray(row))
+        self.column.append(np.asarray(index))
+        value = np.asarray(coefficient, dtype=np.float64)
+        self.value.append(np.broadcast_to(value, np.shape(index)))
+        self.right.append(np.asarray(right, dtype=np.float64))
+        self.count += len(self.right[-1])
+
     def matrix(self, n: int) -> tuple[csr_array, Float]:
         index = (np.concatenate(self.row), np.concatenate(self.column))
         matrix = csr_array((np.concatenate(self.value), index), shape=(self.count, n))
@@ -91,6 +99,21 @@ class LinearProgramme:
         With an index of shape (rows, k) the k products are added up.
         """
         self._equal.add(right, terms)
+
+    def at_most_sparse(
+        self, right: ArrayLike, row: Int, index: Int, coefficient: ArrayLike
+    ) -> None:
+        """Rows sum(coefficient * x[index]) <= right of different lengths.
+
+        Args:
+            right: (rows,).
+            row, index, coefficient: (entries,), the row counted from the first of these.
+        """
+        self._at_most.add_sparse(right, row, index, coefficient)
+
+    def equal_sparse(self, right: ArrayLike, row: Int, index: Int, coefficient: ArrayLike) -> None:
+        """Rows sum(coefficient * x[index]) == right; see `at_most_sparse`."""
+        self._equal.add_sparse(right, row, index, coefficient)
 
     def minimum(self) -> Float:
         """Variables at the minimum, (n,), within HiGHS's tolerances.

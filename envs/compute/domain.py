@@ -1,0 +1,358 @@
+"""The compute market as the simulator sees it: names, fields, parameters and kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date as calendar_date
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from daogym.envs.core.elementwise import log_array
+from daogym.envs.core.fields import Field, FieldSet
+from daogym.envs.core.layout import Float, Int, pack_parameters
+from daogym.envs.core.strict import hash_model
+from daogym.envs.dao.staking import duty_width
+
+from . import kernel
+from .layout import (
+    AUTORESETS,
+    BANDS,
+    COSTS,
+    EVENTS,
+    GOVERNED,
+    KNOTS,
+    N_OPERATOR,
+    N_SCHEDULER,
+    ORDERS,
+    OUT_WIDTH,
+    PLACES,
+    SCALARS,
+    SHAPES,
+    TERMS,
+    V_GPUS,
+    V_NODES,
+    parameter_layout,
+    state_layout,
+)
+from .observation import observation_fields
+from .scenario import GOVERNED_PARAMETERS, KNOT_PROBABILITIES, ComputeScenario
+from .tables import (
+    clock_table,
+    exact_power,
+    law_kind,
+    provider_table,
+    region_days,
+    shape_kinds,
+    tier_references,
+    week_factors,
+    workload,
+)
+
+if TYPE_CHECKING:
+    from daogym.envs.core.simulator import Simulator
+
+    from .rules import Controller
+
+ActionMode = Literal["operator", "scheduler"]
+ACTION_MODES = ("operator", "scheduler")
+SPLITS = ("train", "validation", "test", "all")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+class ComputeDomain:
+    """One scenario of the compute market, in one action mode and one split of its worlds.
+
+    Args:
+        split: "train", "validation", "test" or "all"; no world is in two of the first three.
+        action_mode: "operator" (13 numbers), or "scheduler", which also chooses the order of the
+            queue and the way of placing: what the classical rules need.
+        window_days: what an observation takes for the length of the episode: a policy that was
+            trained on weeks operates months with ``window_days=7``; default the episode's length.
+
+    Raises:
+        ConfigError: the charter is at fault; the message names the key.
+        ValueError: unknown split or action mode.
+    """
+
+    name = "compute"
+    term_names, cost_names, event_names = TERMS, COSTS, EVENTS
+    out_width = OUT_WIDTH
+    step_serial = staticmethod(kernel.step_serial)
+    step_parallel = staticmethod(kernel.step_parallel)
+    reset_lanes = staticmethod(kernel.reset_lanes)
+    tables: tuple[Any, ...] = ()
+    reset_tables: tuple[Any, ...] = ()
+
+    def __init__(
+        self,
+        scenario: ComputeScenario,
+        *,
+        split: str = "train",
+        action_mode: ActionMode = "operator",
+        window_days: int | None = None,
+    ) -> None:
+        if split not in SPLITS:
+            raise ValueError(f"split: one of {', '.join(SPLITS)} expected, got {split!r}")
+        if action_mode not in ACTION_MODES:
+            raise ValueError(
+                f"action_mode: one of {', '.join(ACTION_MODES)} expected, got {action_mode!r}"
+            )
+        self.scenario = scenario
+        self.split = split
+        self.action_mode: ActionMode = action_mode
+        self.steps_per_day = 24 * scenario.steps_per_hour
+        self.horizon = scenario.episode_days * self.steps_per_day
+        self.window_days = scenario.episode_days if window_days is None else window_days
+        if not 1 <= self.window_days <= scenario.episode_days:
+            raise ValueError(
+                f"window_days: 1 to {scenario.episode_days} expected, got {window_days}"
+            )
+        self.reward_scale = scenario.reward_scale
+        self.governed = scenario.charter.values(GOVERNED_PARAMETERS)
+        self.providers = provider_table(scenario)
+        self.workload = workload(scenario)
+        self.gpus = float(self.providers[:, V_GPUS].sum())
+        self.jobs_per_h = scenario.orders.arrivals_per_h_per_gpu * self.gpus
+        self.n_nodes = int(self.providers[:, V_NODES].sum())
+        self.observation_fields = observation_fields(
+            len(self.providers), self.gpus, self.jobs_per_h,
+            np.array([p.low for p in GOVERNED_PARAMETERS]),
+            np.array([p.high for p in GOVERNED_PARAMETERS]),
+        )  # fmt: skip
+        self.action_fields = _action_fields(self)
+        self.state_layout = state_layout(
+            len(self.providers), self.n_nodes, scenario.job_slots, scenario.staking.window_proofs
+        )
+        self.scenario_hash = hash_model(scenario)[:16]
+
+    @property
+    def controller_names(self) -> tuple[str, ...]:
+        """Names that `make_controller` knows."""
+        from .controllers import CONTROLLER_NAMES
+
+        return CONTROLLER_NAMES
+
+    @property
+    def rule_names(self) -> tuple[str, ...]:
+        """The rules among them: candidates for score 0."""
+        from .controllers import RULE_NAMES
+
+        return RULE_NAMES
+
+    @property
+    def trivial_names(self) -> tuple[str, ...]:
+        """Controllers that know nothing of the week they act on."""
+        from .controllers import TRIVIAL_NAMES
+
+        return TRIVIAL_NAMES
+
+    @property
+    def noop_name(self) -> str:
+        """The controller that takes orders as they come."""
+        return self.rule_names[0]
+
+    def make_controller(self, name: str) -> Controller:
+        """A controller for this scenario; its `action_mode` need not be this domain's.
+
+        Raises:
+            ValueError: no controller has this name.
+        """
+        from .controllers import make_controller
+
+        return make_controller(name, self.scenario)
+
+    def make_teacher(self) -> Controller:
+        """A controller worth imitating that sees no more than the observation holds."""
+        from .controllers import make_teacher
+
+        return make_teacher(self.scenario)
+
+    def upper_bound(self, simulator: Simulator) -> Float:
+        """USD that no controller can exceed in the episode each lane is about to play, (N,)."""
+        from .bound import upper_bound
+
+        return upper_bound(simulator)
+
+    def start_day(self, date: str) -> int:
+        """Weekday (0 = Monday) of ``monday`` or of a date such as ``2026-05-14``.
+
+        Raises:
+            ValueError: neither of them.
+        """
+        if date.lower() in WEEKDAYS:
+            return WEEKDAYS.index(date.lower())
+        try:
+            return calendar_date.fromisoformat(date).weekday()
+        except ValueError:
+            raise ValueError(
+                f"date: YYYY-MM-DD or a weekday such as monday expected, got {date!r}"
+            ) from None
+
+    def pack(self, autoreset: str, stagger: bool, carry: bool) -> tuple[Float, Int]:
+        """Parameter vectors for one simulator."""
+        if carry:
+            raise ValueError(
+                "carry: a compute market begins every episode anew; use a longer episode_days"
+            )
+        s, orders, work = self.scenario, self.scenario.orders, self.workload
+        fields = self.observation_fields
+        factors, blocks = week_factors(s)
+        prices, solar = region_days(s)
+        per_hour = s.steps_per_hour
+        staking = s.staking
+        values: dict[str, Any] = {
+            "sizes": [
+                len(self.providers), self.n_nodes, s.job_slots, self.horizon,
+                self.window_days * self.steps_per_day, per_hour, fields.size,
+                self.action_fields.size, duty_width(staking.window_proofs), 0,
+            ],
+            "modes": [
+                AUTORESETS.index(autoreset), stagger, SPLITS.index(self.split), s.market, -1,
+            ],
+            "staking": [
+                staking.window_proofs, staking.most_missed, 0,
+                -(-staking.jail_minutes // s.step_minutes), 0, 0, 0,
+            ],
+            "scalars": self._scalars(),
+            "providers": self.providers,
+            "shape_share": [shape.share for shape in orders.shapes],
+            "shape_gpus": [shape.gpus for shape in orders.shapes],
+            "shape_class": shape_kinds(s),
+            "shape_tier": [shape.least_tier for shape in orders.shapes],
+            "shape_law": [law_kind(s)] * SHAPES,
+            "law_log_steps": work.log_steps,
+            "law_residual": work.residual_log_steps,
+            "knots": np.array(KNOT_PROBABILITIES),
+            "band_edges": orders.band_edges_h,
+            "band_log_bid": orders.band_log_bid,
+            "band_work": work.band_work,
+            "start_share": work.start_share,
+            "tier_reference": tier_references(s),
+            "region_price": s.electricity.price_usd_per_kwh,
+            "region_carbon": s.electricity.carbon_kg_per_kwh,
+            "region_shape": prices,
+            "region_solar": solar,
+            "week_factor": factors,
+            "week_block": blocks,
+            "governed_initial": self.governed,
+            "observation_low": fields.low,
+            "observation_scale": 2.0 / (fields.high - fields.low),
+            "clock": clock_table(),
+        }  # fmt: skip
+        layout = parameter_layout(len(self.providers), fields.size)
+        return pack_parameters(layout, self.state_layout, values)
+
+    def scalars(self) -> dict[str, float]:
+        """Settings that the kernels read, by their names in layout.SCALARS."""
+        return dict(zip(SCALARS, self._scalars(), strict=True))
+
+    def _scalars(self) -> list[float]:
+        s, orders = self.scenario, self.scenario.orders
+        per_hour = s.steps_per_hour
+        dt_h = 1.0 / per_hour
+        rate = self.jobs_per_h * dt_h
+        shares = np.array([shape.share for shape in orders.shapes])
+        slow = orders.log_variance * orders.slow_share
+        persistence = orders.slow_persistence_per_h
+        electricity, token, operator = s.electricity, s.token, s.operator
+        noise = electricity.noise_persistence_per_h
+        steps_per_day = 24.0 * per_hour
+        token_sigma = token.volatility_per_day / float(np.sqrt(steps_per_day))
+        jump = token.jumps_per_day / steps_per_day
+        values: Mapping[str, float] = {
+            "dt_h": dt_h,
+            "arrivals_per_step": rate,
+            "log_variance": orders.log_variance,
+            "sigma_hour": float(np.sqrt(orders.log_variance - slow)),
+            "sigma_slow": float(np.sqrt(slow)),
+            "slow_persistence": persistence,
+            "slow_innovation": float(np.sqrt(slow * (1.0 - persistence * persistence))),
+            "bid_sigma": orders.bid_sigma,
+            "slack_steps": orders.slack_minutes / s.step_minutes if orders.deadlines else 1e9,
+            "slack_share": orders.slack_share,
+            "start_jobs": rate * float((shares * self.workload.mean_steps).sum()),
+            "exponential_steps": orders.exponential_minutes / s.step_minutes,
+            "longest_steps": orders.longest_minutes / s.step_minutes,
+            "checkpoint_steps": s.supply.checkpoint_h * per_hour,
+            "repair_log_steps": float(log_array(np.array([s.supply.repair_h * per_hour]))[0]),
+            "repair_sigma": s.supply.repair_sigma,
+            "sla_share": s.service.sla_share,
+            "credit_share": s.service.credit_share,
+            "expiry_share": s.service.expiry_share,
+            "rejection_share": s.service.rejection_share,
+            "price_sigma": electricity.noise_sigma,
+            "price_persistence": noise,
+            "price_innovation": electricity.noise_sigma * float(np.sqrt(1.0 - noise * noise)),
+            "token_price": token.price_usd,
+            "warn_ratio": token.warn_ratio,
+            "token_sigma": token_sigma,
+            "token_jump_probability": jump,
+            "token_jump_mean": token.jump_mean,
+            "token_jump_sigma": token.jump_sigma,
+            # The mean of the logarithm's change is 0.
+            "token_drift": -jump * token.jump_mean,
+            "mint_spread": token.mint_spread,
+            "halt_ratio": token.halt_ratio,
+            "outlier_share": token.outlier_share,
+            "emission_usd_per_h": token.emission_usd_per_gpu_day * self.gpus / 24.0,
+            "emission_work_share": token.emission_work_share,
+            "fault_days": s.staking.fault_fee_days,
+            "priority_scale": operator.priority_scale,
+            "admission_center": operator.admission,
+            "admission_scale": operator.admission_scale,
+            "admission_pressure": operator.admission_pressure,
+            "reliability_weight": operator.reliability,
+            "carbon_weight": operator.carbon,
+            "fit_weight": operator.fit,
+            "spread_center": operator.spread,
+            "spread_scale": operator.spread_scale,
+            "reserve_ratio": operator.reserve_ratio,
+            "reserve_scale": operator.reserve_scale,
+            "total_gpus": self.gpus,
+            "balance_usd": s.supply.balance_usd_per_gpu,
+            "treasury_usd": token.treasury_usd,
+            "collateral_ratio": token.start_ratio,
+            "sla_target": 0.05,
+            "hhi_target": 0.25,
+            "ema_hour": 1.0 - exact_power(2.718281828459045, -dt_h),
+            "ema_day": 1.0 - exact_power(2.718281828459045, -dt_h / 24.0),
+            **{f"priority_center_{b}": operator.priority[b] for b in range(BANDS)},
+            "proof_steps": max(round(s.staking.proof_minutes / s.step_minutes), 1),
+            "largest_provider": float(self.providers[:, V_GPUS].max()),
+        }
+        return [values[name] for name in SCALARS]
+
+
+def _action_fields(domain: ComputeDomain) -> FieldSet:
+    o = domain.scenario.operator
+    center = np.array(o.priority)
+    fields = [
+        Field("priority", "1", center - o.priority_scale, center + o.priority_scale, (BANDS,),
+              "added to ln(bid / reference price) in the queue's order, by duration band"),
+        Field("admission", "1", o.admission - o.admission_scale, o.admission + o.admission_scale,
+              (BANDS,), "ln(bid / reference price) below which orders are rejected where nothing "
+              "waits, by band; the low end admits all"),
+        Field("price_weight", "1", 0.0, 2.0, doc="of a provider's ask in placing"),
+        Field("reliability_weight", "1", 0.0, 2.0 * o.reliability,
+              doc="of a provider's reputation in placing"),
+        Field("carbon_weight", "1", 0.0, 2.0 * o.carbon, doc="of kg per GPU-hour in placing"),
+        Field("spread", "1", o.spread - o.spread_scale, o.spread + o.spread_scale,
+              doc="the operator's mark-up on asks; below 0 counts as 0"),
+        Field("reserve_ratio", "1", o.reserve_ratio - o.reserve_scale,
+              o.reserve_ratio + o.reserve_scale,
+              doc="collateral ratio up to which the treasury tops up the vault"),
+    ]  # fmt: skip
+    if domain.action_mode == "scheduler":
+        fields += [
+            Field("order_rule", "1", 0.0, float(len(ORDERS)),
+                  doc=f"rounded down: {', '.join(ORDERS)}"),
+            Field("place_rule", "1", 0.0, float(len(PLACES)),
+                  doc=f"rounded down: {', '.join(PLACES)}"),
+        ]  # fmt: skip
+    found = FieldSet(fields)
+    assert found.size == (N_SCHEDULER if domain.action_mode == "scheduler" else N_OPERATOR)
+    return found
+
+
+assert tuple(p.name for p in GOVERNED_PARAMETERS) == GOVERNED and len(KNOT_PROBABILITIES) == KNOTS

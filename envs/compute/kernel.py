@@ -1,0 +1,172 @@
+"""One step of the compute market, top to bottom: request, gate, world, settle, report.
+
+`step_serial` and `step_parallel` step all environments in one call; both run `step_range`, so
+there is one implementation of the dynamics for one environment and for thousands.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import prange
+from numpy.typing import NDArray
+
+from daogym.envs.core.compiled import kernel_entry, kernel_function
+from daogym.envs.core.layout import Float, Int
+
+from .episode import advance_clock, begin_episode
+from .jobs import drop_hopeless, forfeit, jobs_of
+from .layout import (
+    AUTORESET_NEXT_STEP,
+    AUTORESET_SAME_STEP,
+    CLASSES,
+    M_AUTORESET,
+    OUT_WIDTH,
+    P_MODES,
+    P_SIZES,
+    S_CAPACITY_GPUS,
+    S_DONE,
+    S_STEP,
+    S_SUMS,
+    TIERS,
+    Z_ACTION,
+    Z_HORIZON,
+    Z_JOBS,
+    Z_OBSERVATION,
+    Z_PROVIDERS,
+)
+from .market import BOARD_ROWS, match_orders, serve, take_orders
+from .observation import write_observation
+from .request import REQUEST_WIDTH, gate_request, hold_action, make_request
+from .settle import settle_costs, settle_energy
+
+Flags = NDArray[np.uint8]
+Float32 = NDArray[np.float32]
+# Rows of the scratch for providers.
+W_USED, W_FREE, W_WORKING, W_FAILED = 0, 1, 2, 3
+
+
+@kernel_function
+def step_range(
+    low: int, high: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32,
+    observations: Float32, out: Float, flags: Flags,
+) -> None:  # fmt: skip
+    """Step the environments ``low <= lane < high``.
+
+    `observations` is (2, N, D): the next observation, and the last one of an episode that ended;
+    `out` is (2, N, OUT_WIDTH): this step, and the sums of an episode that ended; `flags` is
+    (2, N): terminated and truncated.
+    """
+    sizes = pi[P_SIZES]
+    slots, n_providers = pi[sizes + Z_JOBS], pi[sizes + Z_PROVIDERS]
+    physical = np.empty(pi[sizes + Z_OBSERVATION])
+    clean, request = np.empty(pi[sizes + Z_ACTION]), np.empty(REQUEST_WIDTH)
+    queue, rows = np.empty(slots, dtype=np.int64), np.empty(slots, dtype=np.int64)
+    keys = np.empty(slots)
+    providers, paid = np.zeros((4, n_providers)), np.zeros(n_providers, dtype=np.int64)
+    class_used, board = np.empty(CLASSES), np.empty((BOARD_ROWS, n_providers))
+    tiers = np.empty((4, TIERS))
+    spare = np.zeros((1, 1, OUT_WIDTH))
+    for lane in range(low, high):
+        flags[0, lane] = 0
+        flags[1, lane] = 0
+        for c in range(OUT_WIDTH):
+            out[0, lane, c] = 0.0
+        if si[lane, pi[S_DONE]] == 1:
+            if pi[pi[P_MODES] + M_AUTORESET] == AUTORESET_NEXT_STEP:
+                begin_lane(lane, pf, pi, sf, si, physical, observations, spare)
+            continue
+        step_lane(
+            lane, pf, pi, sf, si, actions, out, clean, request, queue, rows, keys, providers, paid,
+            class_used, board, tiers,
+        )  # fmt: skip
+        for c in range(OUT_WIDTH):
+            sf[lane, pi[S_SUMS] + c] += out[0, lane, c]
+        write_observation(lane, pf, pi, sf, si, physical, observations[0])
+        if si[lane, pi[S_STEP]] < pi[sizes + Z_HORIZON]:
+            continue
+        flags[0, lane] = 1
+        si[lane, pi[S_DONE]] = 1
+        for c in range(OUT_WIDTH):
+            out[1, lane, c] = sf[lane, pi[S_SUMS] + c]
+        for d in range(len(physical)):
+            observations[1, lane, d] = observations[0, lane, d]
+        if pi[pi[P_MODES] + M_AUTORESET] == AUTORESET_SAME_STEP:
+            begin_lane(lane, pf, pi, sf, si, physical, observations, spare)
+
+
+@kernel_function
+def step_lane(
+    lane: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32, out: Float, clean: Float,
+    request: Float, queue: Int, rows: Int, keys: Float, providers: Float, paid: Int,
+    class_used: Float, board: Float, tiers: Float,
+) -> None:  # fmt: skip
+    """One step of one lane; the arrays after `out` are scratch."""
+    used, free = providers[W_USED], providers[W_FREE]
+    jobs = jobs_of(lane, pi, sf)
+
+    hold_action(lane, actions, pi, clean, out)
+    make_request(lane, clean, pf, pi, request)
+    gate_request(lane, clean, pf, pi, sf, si, request, out)
+
+    waiting, gangs = drop_hopeless(lane, queue, jobs, used, class_used, pf, pi, sf, si, out)
+    for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
+        free[p] = sf[lane, pi[S_CAPACITY_GPUS] + p] - used[p]
+    waiting = take_orders(
+        lane, waiting, queue, jobs, free, tiers[0], tiers[1], request, pf, pi, sf, si, out
+    )
+    match_orders(
+        lane, waiting, gangs, queue, keys, rows, jobs, free, board, tiers[2], tiers[3],
+        class_used, request, pf, pi, sf, si, out,
+    )  # fmt: skip
+    serve(lane, jobs, used, paid, pf, pi, sf, si, out)
+    settle_energy(lane, used, paid, pf, pi, sf, si, out)
+    advance_clock(lane, jobs, providers[W_FAILED], providers[W_WORKING], used, pf, pi, sf, si, out)
+    if si[lane, pi[S_STEP]] >= pi[pi[P_SIZES] + Z_HORIZON]:
+        forfeit(lane, jobs, pf, pi, sf, si, out)
+    settle_costs(lane, pf, pi, sf, si, out)
+
+
+@kernel_function
+def begin_lane(
+    lane: int, pf: Float, pi: Int, sf: Float, si: Int, physical: Float, observations: Float32,
+    spare: Float,
+) -> None:  # fmt: skip
+    """Begin a lane's next episode and write its observation; `spare` takes what it would report."""
+    # The lane as a batch of one, so that nothing is booked in the outputs of the step before.
+    begin_episode(0, pf, pi, sf[lane : lane + 1], si[lane : lane + 1], spare)
+    write_observation(lane, pf, pi, sf, si, physical, observations[0])
+
+
+@kernel_entry()
+def step_serial(
+    n_chunk: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32, observations: Float32,
+    out: Float, flags: Flags,
+) -> None:  # fmt: skip
+    """Step all environments on the calling thread."""
+    step_range(0, len(si), pf, pi, sf, si, actions, observations, out, flags)
+
+
+@kernel_entry(parallel=True)
+def step_parallel(
+    n_chunk: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32, observations: Float32,
+    out: Float, flags: Flags,
+) -> None:  # fmt: skip
+    """Step all environments in `n_chunk` pieces over Numba's threads."""
+    n = len(si)
+    for chunk in prange(n_chunk):
+        step_range(
+            chunk * n // n_chunk, (chunk + 1) * n // n_chunk, pf, pi, sf, si, actions, observations,
+            out, flags,
+        )  # fmt: skip
+
+
+@kernel_entry()
+def reset_lanes(
+    mask: NDArray[np.bool_], pf: Float, pi: Int, sf: Float, si: Int, observations: Float32
+) -> None:
+    """Begin the next episode of the masked lanes and write their observations."""
+    physical = np.empty(pi[pi[P_SIZES] + Z_OBSERVATION])
+    spare = np.zeros((1, 1, OUT_WIDTH))
+    for lane in range(len(si)):
+        if mask[lane]:
+            begin_lane(lane, pf, pi, sf, si, physical, observations, spare)

@@ -1,0 +1,230 @@
+"""Model-predictive control by linear programme: what capacity will be worth, priced into admission.
+
+Every two hours, for each lane: orders that run hold their GPUs for the rest of their band's usual
+duration, what waits and what will usually come competes for the others. The programme chooses how
+much of each kind to begin when; the prices of capacity at its optimum (its duals) tell what an
+order that runs from now on takes away from others. Orders that bid less are rejected. It knows no
+durations and no arrivals, only what the operator observes.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.optimize import linprog
+from scipy.sparse import csr_array
+
+from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.random import normal_quantile
+
+from .layout import (
+    A_ADMISSION,
+    BANDS,
+    F_JOBS_DAY,
+    F_JOBS_HOUR,
+    J_BAND,
+    J_BID,
+    J_GPUS,
+    J_PROVIDER,
+    J_REMAINING,
+    J_TIER,
+    J_WORK,
+    TIERS,
+    V_TIER,
+)
+from .rules import Actions, Controller
+from .tables import tier_references, week_factors
+
+if TYPE_CHECKING:
+    from daogym.envs.core.simulator import Simulator
+
+# Hours of the planning periods: single hours first, then longer ones; two days in all.
+_PERIODS = np.array([1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 16.0])
+_QUANTILES = (0.17, 0.5, 0.83)
+_MEDIAN = 1
+_HOLD_H = 2
+_THREADS = 2
+_MEAN_REVERSION_H = 24.0
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Kinds of orders that may come, one entry each.
+
+    Attributes:
+        band, tier: of the order.
+        hours: usual duration.
+        gpu_h_per_h: GPU-hours an hour that usually arrive.
+        bid: USD/GPU-h.
+    """
+
+    band: Int
+    tier: Int
+    hours: Float
+    gpu_h_per_h: Float
+    bid: Float
+
+
+def kinds_of(domain: Any) -> Kinds:
+    """The scenario's orders by class, band and quantile of the bid."""
+    orders, work = domain.scenario.orders, domain.workload
+    dt_h = 1.0 / domain.scenario.steps_per_hour
+    reference = tier_references(domain.scenario)
+    rows = []
+    for tier in range(TIERS):
+        mine = [s for s, shape in enumerate(orders.shapes) if shape.least_tier == tier]
+        for band in range(BANDS):
+            rate = sum(
+                domain.jobs_per_h * orders.shapes[s].share * work.band_share[s, band]
+                * work.band_steps[s, band] * dt_h * orders.shapes[s].gpus
+                for s in mine
+            )  # fmt: skip
+            if rate <= 0.0:
+                continue
+            for q in _QUANTILES:
+                z = float(normal_quantile(q))
+                bid = reference[tier] * np.exp(orders.band_log_bid[band] + orders.bid_sigma * z)
+                hours = work.band_work[band] * dt_h
+                rows.append((band, tier, hours, rate / len(_QUANTILES), bid))
+    band_, tier_, hours_, rate_, bid_ = map(np.array, zip(*rows, strict=True))
+    return Kinds(band_, tier_, hours_, rate_, bid_)
+
+
+class LinearMpc(Controller):
+    """Rejects what bids less than the capacity it would take is worth; plans every two hours."""
+
+    name = "lp_mpc"
+
+    def __init__(self) -> None:
+        self._kinds: Kinds | None = None
+        self._start = np.zeros(0)
+        self._overlap = np.zeros((0, 0, 0))
+        self._actions: Actions = np.zeros((0, 0), dtype=np.float32)
+
+    def reset(self, simulator: Simulator) -> None:
+        super().reset(simulator)
+        domain: Any = simulator.domain
+        self._kinds = kinds_of(domain)
+        self._start = np.cumsum(_PERIODS) - _PERIODS
+        self._overlap = overlaps(self._kinds.hours)
+        self._factors = week_factors(domain.scenario)[0]
+        self._actions = self._idle(simulator)
+
+    def act(self, simulator: Simulator) -> Actions:
+        if self._kinds is None:
+            raise RuntimeError(f"{self.name}: reset() must come before the first act()")
+        hold = _HOLD_H * simulator.scenario.steps_per_hour
+        step = simulator.state("step")
+        due = np.flatnonzero((step % hold == 0) | (step == simulator.state("started")))
+        if len(due):
+            with ThreadPoolExecutor(_THREADS) as pool:
+                found = pool.map(lambda lane: self.thresholds(simulator, lane), due.tolist())
+                for lane, thresholds in zip(due.tolist(), found, strict=True):
+                    self._actions[lane, A_ADMISSION : A_ADMISSION + BANDS] = thresholds
+        return self._actions.copy()
+
+    def thresholds(self, simulator: Simulator, lane: int) -> Float:
+        """Admission elements of a lane's action for the coming two hours, (bands,)."""
+        domain: Any = simulator.domain
+        kinds = self._kinds
+        assert kinds is not None
+        prices = self._capacity_prices(simulator, lane, kinds)
+        operator = simulator.scenario.operator
+        reference = tier_references(domain.scenario)
+        saved = 1.0 + simulator.scenario.service.rejection_share
+        weight, total = np.zeros(BANDS), np.zeros(BANDS)
+        for k in range(_MEDIAN, len(kinds.band), len(_QUANTILES)):
+            hours = self._overlap[k, 0]
+            # What an hour of this kind, begun now, takes away; serving it also saves a rejection.
+            cost = float((prices[kinds.tier[k]] * hours).sum() / hours.sum()) / saved
+            share = kinds.gpu_h_per_h[k]
+            log_ratio = np.log(max(cost, 1e-3) / reference[kinds.tier[k]])
+            total[kinds.band[k]] += share * log_ratio
+            weight[kinds.band[k]] += share
+        wanted = total / np.maximum(weight, 1e-12)
+        # Below the zero action's threshold nothing is gained: such bids find no provider.
+        return np.clip((wanted - operator.admission) / operator.admission_scale, 0.0, 1.0)
+
+    def _capacity_prices(self, simulator: Simulator, lane: int, kinds: Kinds) -> Float:
+        """USD/GPU-h that capacity of each class or better is worth in each period, (tiers, T)."""
+        domain: Any = simulator.domain
+        n_periods = len(_PERIODS)
+        own = domain.providers[:, V_TIER].astype(np.int64)
+        offered = simulator.state("capacity_gpus")[lane]
+        room = np.array([offered[own >= t].sum() for t in range(TIERS)])[:, None] * _PERIODS
+        table = simulator.state("jobs")[lane, : simulator.state("n_jobs")[lane]]
+        dt_h = 1.0 / simulator.scenario.steps_per_hour
+        band = table[:, J_BAND].astype(np.int64)
+        done = table[:, J_WORK] - table[:, J_REMAINING]
+        left = np.maximum(domain.workload.band_work[band] - done, 4.0) * dt_h
+        held = np.clip(left[:, None] - self._start, 0.0, _PERIODS) * table[:, J_GPUS, None]
+        running = table[:, J_PROVIDER] >= 0.0
+        tier = table[:, J_TIER].astype(np.int64)
+        for t in range(TIERS):
+            room[t] -= held[running & (tier >= t)].sum(axis=0)
+        room = np.maximum(room, 0.0)
+
+        waiting = np.flatnonzero(~running)
+        loss = 1.0 + simulator.scenario.service.rejection_share
+        saved = loss
+        within = self._overlap.sum(axis=2)
+        flow = simulator.state("flow")[lane]
+        recent = np.sqrt(max(flow[F_JOBS_HOUR], 0.1) * max(flow[F_JOBS_DAY], 0.1))
+        level = recent / domain.jobs_per_h
+        hour = int(simulator.state("step")[lane] * dt_h) + 24 * int(
+            simulator.state("first_day")[lane]
+        )
+        usual = self._factors[(hour + self._start.astype(np.int64)) % len(self._factors)]
+        fade = np.exp(-self._start / _MEAN_REVERSION_H)
+        coming = usual * (level / max(usual[0], 0.1)) ** fade * _PERIODS
+
+        # Variables: share of what waits that begins now, then GPU-hours of each kind and period.
+        n_waiting, n_kinds = len(waiting), len(kinds.band)
+        cost, high, rows, columns, values = [], [], [], [], []
+        for i, j in enumerate(waiting.tolist()):
+            hours = float(held[j].sum())
+            cost.append(-saved * table[j, J_BID] * hours)
+            high.append(1.0)
+            for t in range(tier[j] + 1):
+                rows.append(t * n_periods + np.arange(n_periods))
+                columns.append(np.full(n_periods, i))
+                values.append(held[j])
+        arrivals = kinds.gpu_h_per_h[:, None] * coming
+        share = within / kinds.hours[:, None]
+        cost_kinds = -saved * kinds.bid[:, None] * share
+        first = n_waiting + np.arange(n_kinds * n_periods).reshape(n_kinds, n_periods)
+        k, s, p = np.nonzero(self._overlap > 0.0)
+        use = self._overlap[k, s, p] / kinds.hours[k]
+        for t in range(TIERS):
+            takes = kinds.tier[k] >= t
+            rows.append(t * n_periods + p[takes])
+            columns.append(first[k[takes], s[takes]])
+            values.append(use[takes])
+        matrix = csr_array(
+            (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
+            shape=(TIERS * n_periods, n_waiting + first.size),
+        )
+        result = linprog(
+            np.concatenate([np.array(cost), cost_kinds.ravel()]), A_ub=matrix, b_ub=room.ravel(),
+            bounds=np.stack(
+                [np.zeros(n_waiting + first.size),
+                 np.concatenate([np.array(high), arrivals.ravel()])], axis=1,
+            ),
+            method="highs",
+        )  # fmt: skip
+        if result.status != 0:
+            return np.zeros((TIERS, n_periods))
+        duals = -np.minimum(result.ineqlin.marginals, 0.0).reshape(TIERS, n_periods)
+        # An order of a class takes from the room of that class and of all below it.
+        return np.cumsum(duals, axis=0)
+
+
+def overlaps(hours: Float) -> Float:
+    """(kinds, T, T) hours of period p that an order begun with period s takes, of those planned."""
+    start = np.cumsum(_PERIODS) - _PERIODS
+    end = start[None, :, None] + hours[:, None, None]
+    found = np.minimum(end, start + _PERIODS) - np.maximum(start[None, :, None], start)
+    return np.maximum(found, 0.0)

@@ -1,0 +1,25 @@
+"""Named scenarios of the compute market and their stress variants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from daogym.envs.core.named import Shelf
+
+from .scenario import ComputeScenario
+
+NAMES = ("gpu_week",)
+SHELF = Shelf(__package__, NAMES, ComputeScenario)
+
+
+def compute_scenario(
+    spec: str | Path | Mapping[str, Any] | ComputeScenario,
+    changes: Mapping[str, Any] | None = None,
+) -> ComputeScenario:
+    """A scenario from a name (``gpu_week``, ``gpu_week+surge``), a YAML file or settings.
+
+    See `Shelf.scenario`.
+    """
+    return SHELF.scenario(spec, changes)
