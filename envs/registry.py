@@ -11,8 +11,12 @@ from .core.simulator import Autoreset, Domain, Simulator
 from .energy.domain import EnergyDomain
 from .energy.named import energy_scenario
 from .energy.scenario import EnergyScenario
+from .logistics.domain import LogisticsDomain
+from .logistics.named import knows as is_logistics
+from .logistics.named import logistics_scenario
+from .logistics.scenario import LogisticsScenario
 
-ScenarioLike = str | Path | Mapping[str, Any] | EnergyScenario
+ScenarioLike = str | Path | Mapping[str, Any] | EnergyScenario | LogisticsScenario
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,19 @@ REGISTERED = (
     Registration("daogym/EnergyGridIEEE33-v0", "ieee33", {}),
     Registration("daogym/EnergyGridCigreMV-v0", "cigre_mv", {}),
     Registration("daogym/EnergyGridDevices-v0", "lv_rural", {"action_mode": "device"}),
+    Registration("daogym/Logistics-v0", "supply_network", {}),
+    Registration("daogym/LogisticsBlind-v0", "supply_network_blind", {}),
+    Registration("daogym/LogisticsLostSales-v0", "lost_sales_poisson_l4_p4", {}),
 )
 
 
 def load_scenario(
     scenario: ScenarioLike, changes: Mapping[str, Any] | None = None
-) -> EnergyScenario:
+) -> EnergyScenario | LogisticsScenario:
     """The validated scenario behind a name, a YAML path, a mapping or a scenario object."""
-    return energy_scenario(scenario, changes)
+    if is_logistics(scenario):
+        return logistics_scenario(scenario, changes)  # type: ignore[arg-type]
+    return energy_scenario(scenario, changes)  # type: ignore[arg-type]
 
 
 def make_simulator(
@@ -58,11 +67,12 @@ def make_simulator(
     Args:
         scenario: a name such as ``"lv_rural"`` or ``"ieee33+high_demand"``, the path of a YAML
             file, a mapping of settings (``{"base": "lv_rural", "episode_days": 7}``), a scenario,
-            or a domain of one's own, to which the energy grid's options below do not apply.
+            or a domain of one's own, to which the options of the domains below do not apply.
         num_envs: environments stepped in one call.
         threads: threads of that call.
         split: "train", "validation", "test" or "all": where episodes start.
-        action_mode: "fleet" (default) or "device".
+        action_mode: of an energy grid "fleet" (default) or "device"; of a supply network
+            "base_stock" or "orders" (default: the scenario's).
         autoreset, stagger, carry: see `Simulator`.
         episode_days: overrides the scenario's.
         chain_days: one episode of this many days in a row, for continuous operation; observations
@@ -80,14 +90,19 @@ def make_simulator(
                 f"your own its options itself, got {split!r}, {action_mode!r}, {episode_days!r}"
             )
         domain = scenario
+    elif is_logistics(scenario):
+        days = chain_days if chain_days is not None else episode_days
+        changes = None if days is None else {"horizon_days": days}
+        settings = logistics_scenario(scenario, changes)  # type: ignore[arg-type]
+        domain = LogisticsDomain(settings, split=split, action_mode=action_mode)
     else:
         changes = None if episode_days is None else {"episode_days": episode_days}
-        settings = load_scenario(scenario, changes)
-        window_days = settings.episode_days
+        grid = energy_scenario(scenario, changes)  # type: ignore[arg-type]
+        window_days = grid.episode_days
         if chain_days is not None:
-            settings = load_scenario(settings, {"episode_days": chain_days})
+            grid = energy_scenario(grid, {"episode_days": chain_days})
         domain = EnergyDomain(
-            settings,
+            grid,
             split=split,
             action_mode=action_mode or "fleet",  # type: ignore[arg-type]
             window_days=window_days,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.mathematics import exp
@@ -61,7 +63,10 @@ from .tables import calendar_value, cell_value, node_at, process_value
 (
     STREAM_START, STREAM_STOCK, STREAM_DEMAND, STREAM_LEVEL, STREAM_PROMOTION, STREAM_PROCESS,
     STREAM_LATE, STREAM_FIRST_LEVEL, STREAM_FIRST_PROCESS,
-) = range(1, 10)  # fmt: skip
+) = (np.int64(i) for i in range(1, 10))  # fmt: skip
+# Arguments of random draws that would otherwise be compiled for each plain number.
+NONE: Any = np.int64(0)
+ONE: Any = np.int64(1)
 _MOST_UNITS = 100_000
 
 
@@ -94,7 +99,7 @@ def draw_demand(law: int, key: Any, day: int, index: int, mean: float, pf: Float
     if law == LAW_NEGATIVE_BINOMIAL:
         return negative_binomial(uniform(key, STREAM_DEMAND, day, index), mean, pi[I_SIZE])
     if law == LAW_GEOMETRIC:
-        return negative_binomial(uniform(key, STREAM_DEMAND, day, index), mean, 1)
+        return negative_binomial(uniform(key, STREAM_DEMAND, day, index), mean, ONE)
     if law == LAW_NORMAL:
         z = normal(key, STREAM_DEMAND, day, index)
         return max(mean + pf[F_DEVIATION_UNITS] * z, 0.0)
@@ -163,7 +168,7 @@ def look_up_promotions(lane: int, key: Any, pf: Float, pi: Int, sf: Float, si: I
 def begin_world(lane: int, key: Any, pf: Float, pi: Int, sf: Float, si: Int) -> None:
     """Levels and closed places as they are in the long run; promotions of the first day."""
     for c in range(pi[I_CUSTOMERS]):
-        level, error = normal_pair(key, STREAM_FIRST_LEVEL, 0, c)
+        level, error = normal_pair(key, STREAM_FIRST_LEVEL, NONE, c)
         level *= pf[F_LEVEL_DEVIATION]
         sf[lane, pi[S_LEVEL] + c] = level
         sf[lane, pi[S_LEVEL_SEEN] + c] = level + pf[F_LEVEL_ERROR] * error
@@ -171,7 +176,7 @@ def begin_world(lane: int, key: Any, pf: Float, pi: Int, sf: Float, si: Int) -> 
             sf[lane, pi[S_DEMAND] + c * pi[I_GOODS] + g] = 0.0
     for p in range(pi[I_PROCESSES]):
         alpha, beta = process_value(pf, pi, p, U_ALPHA), process_value(pf, pi, p, U_BETA)
-        chance = uniform(key, STREAM_FIRST_PROCESS, 0, p)
+        chance = uniform(key, STREAM_FIRST_PROCESS, NONE, p)
         si[lane, pi[S_CLOSED] + p] = 1 if chance * (alpha + beta) < alpha else 0
     for b in range(2):
         for g in range(pi[I_GOODS]):

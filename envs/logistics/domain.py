@@ -102,7 +102,7 @@ class LogisticsDomain:
         allowance = self.governed[G_PURCHASE_ALLOWANCE_USD_PER_WEEK]
         return {
             "order_ring": network.order_ring if network.keeps_orders else 0,
-            "varied_start": int(seasons or weekly or demand.level_deviation > 0.0),
+            "varied_start": int(s.varied_start),
             "has_calendar": int(seasons or weekly),
             "has_promotions": int(demand.promotion_probability > 0.0),
             "has_levels": int(demand.level_deviation > 0.0),

@@ -39,7 +39,7 @@ class Optimum:
 
 def demand_law(law: str, mean: float, size: int) -> Float:
     """(size,) probabilities of 0, 1, ... units; the last one holds the rest of the law."""
-    p = np.zeros(size)
+    p: Any = np.zeros(size)
     if law == "poisson":
         p[0] = np.exp(-mean)
         for k in range(1, size):

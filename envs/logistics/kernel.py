@@ -11,7 +11,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from daogym.envs.core.compiled import inlined_function, kernel_entry
+from daogym.envs.core.compiled import kernel_entry, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.uncounted import uncounted
 
@@ -41,29 +41,25 @@ Flags = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
 
 
-@inlined_function
+@kernel_function
 def step_range(
     low: int, high: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32,
     observations: Float32, out: Float, flags: Flags,
-) -> None:  # fmt: skip
-    """Step the environments ``low <= lane < high``; see `core.simulator.Domain` for the arrays."""
-    scratch = np.zeros((SCRATCH_ROWS, pi[I_ROUTES], pi[I_GOODS]))
-    region_sums = np.zeros((2, pi[I_REGIONS]))
-    fleet_hours = np.zeros(pi[I_FLEETS])
-    clean = np.zeros(actions.shape[1])
-    _step_lanes(
-        low, high, uncounted(pf), uncounted(pi), uncounted(sf), uncounted(si), uncounted(actions),
-        uncounted(observations), uncounted(out), uncounted(flags), uncounted(scratch),
-        uncounted(region_sums), uncounted(fleet_hours), uncounted(clean),
-    )  # fmt: skip
+) -> int:  # fmt: skip
+    """Step the environments ``low <= lane < high``; see `core.simulator.Domain` for the arrays.
 
-
-@inlined_function
-def _step_lanes(
-    low: int, high: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32,
-    observations: Float32, out: Float, flags: Flags, scratch: Float, region_sums: Float,
-    fleet_hours: Float, clean: Float,
-) -> None:  # fmt: skip
+    Returns a number that keeps the scratch memory alive to the end.
+    """
+    scratch_memory = np.zeros((SCRATCH_ROWS, pi[I_ROUTES], pi[I_GOODS]))
+    region_memory = np.zeros((2, pi[I_REGIONS]))
+    fleet_memory = np.zeros(pi[I_FLEETS])
+    clean_memory = np.zeros(actions.shape[1])
+    # Once inside, nothing counts the arrays any more.
+    pf, pi, sf, si = uncounted(pf), uncounted(pi), uncounted(sf), uncounted(si)
+    actions, observations = uncounted(actions), uncounted(observations)
+    out, flags = uncounted(out), uncounted(flags)
+    scratch, clean = uncounted(scratch_memory), uncounted(clean_memory)
+    region_sums, fleet_hours = uncounted(region_memory), uncounted(fleet_memory)
     for lane in range(low, high):
         flags[0, lane] = 0
         flags[1, lane] = 0
@@ -94,6 +90,7 @@ def _step_lanes(
             if pi[I_AUTORESET] == AUTORESET_SAME_STEP:
                 begin_episode(lane, pf, pi, sf, si)
                 write_observation(lane, pf, pi, sf, si, observations[0])
+    return len(scratch_memory) + len(region_memory) + len(fleet_memory) + len(clean_memory)
 
 
 @kernel_entry()

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from daogym.envs.core.layout import Layout, Part
 
 from .governed import N_GOVERNED
@@ -50,6 +52,12 @@ OUT_TERM = OUT_COST + N_COST
 OUT_EVENT = OUT_TERM + N_TERM
 OUT_WIDTH = OUT_EVENT + N_EVENT
 
+
+def _columns(count: int) -> tuple[Any, ...]:
+    """Column numbers as int64: Numba compiles a function anew for every plain whole number."""
+    return tuple(np.int64(i) for i in range(count))
+
+
 # The network's tables, packed one after another into the two parameter vectors; see tables.py.
 TABLES = (
     "nodes", "node_values", "lanes", "routes", "route_values", "modes", "goods", "cells",
@@ -61,40 +69,40 @@ TABLES = (
 (
     N_SUPPLIER, N_FIRST_ROUTE, N_END_ROUTE, N_FIRST_LANE, N_END_LANE, N_HOME, N_TIER, N_CUSTOMERS,
     N_REGION, N_PROCESS, N_UPSTREAM_FIRST, N_SHIPS,
-) = range(12)  # fmt: skip
+) = _columns(12)  # fmt: skip
 NODE_COLUMNS = 12
 # Columns of `node_values` (N, 3); a capacity or throughput of UNLIMITED is none.
 UNLIMITED = 1e300
-(V_CAPACITY, V_THROUGHPUT, V_ENERGY_USD) = range(3)
+(V_CAPACITY, V_THROUGHPUT, V_ENERGY_USD) = _columns(3)
 NODE_VALUE_COLUMNS = 3
 # Columns of `lanes` (A, 5): a destination's lanes stand together, its home lane first.
-(L_ORIGIN, L_DESTINATION, L_FIRST_ROUTE, L_END_ROUTE, L_PROCESS) = range(5)
+(L_ORIGIN, L_DESTINATION, L_FIRST_ROUTE, L_END_ROUTE, L_PROCESS) = _columns(5)
 LANE_COLUMNS = 5
 # Columns of `routes` (R, 8): an origin's routes stand together, a lane's default mode first.
 (
     R_ORIGIN, R_DESTINATION, R_MODE, R_LEAD_DAYS, R_ORDER_DAYS, R_LANE, R_FLEET, R_KNOB,
-) = range(8)  # fmt: skip
+) = _columns(8)  # fmt: skip
 ROUTE_COLUMNS = 8
-# Columns of `route_values` (R, 9).
+# Columns of `route_values` (R, 10).
 (
     Q_COST_USD, Q_CAPACITY, Q_HOURS, Q_CARBON_KG, Q_OWED_USD, Q_KEEPS, Q_LARGEST_ORDER,
-    Q_SHARE_AT_ZERO, Q_LARGEST_SHARE,
-) = range(9)  # fmt: skip
-ROUTE_VALUE_COLUMNS = 9
+    Q_SHARE_AT_ZERO, Q_LARGEST_SHARE, Q_INITIAL,
+) = _columns(10)  # fmt: skip
+ROUTE_VALUE_COLUMNS = 10
 # Columns of `modes` (M, 4).
-(O_LATE_PROBABILITY, O_STAKE_USD, O_MARGIN, O_RATIONED) = range(4)
+(O_LATE_PROBABILITY, O_STAKE_USD, O_MARGIN, O_RATIONED) = _columns(4)
 MODE_COLUMNS = 4
 # Columns of `goods` (G, 4).
-(H_VOLUME, H_VALUE_USD, H_SEASON_SHARE, H_PRICE_USD) = range(4)
+(H_VOLUME, H_VALUE_USD, H_SEASON_SHARE, H_PRICE_USD) = _columns(4)
 GOOD_COLUMNS = 4
 # Blocks of `cells` (8, N, G).
 (
     C_BASE_STOCK, C_MEAN, C_HOLDING_USD, C_TRANSIT_USD, C_PURCHASE_USD, C_CLEARING_USD,
     C_COVENANT_UNITS, C_INITIAL,
-) = range(8)  # fmt: skip
+) = _columns(8)  # fmt: skip
 CELL_BLOCKS = 8
 # Columns of `processes` (P, 2): lanes, nodes, then fleets, which close and open by themselves.
-(U_ALPHA, U_BETA) = range(2)
+(U_ALPHA, U_BETA) = _columns(2)
 PROCESS_COLUMNS = 2
 # Rows of `calendar` (G + 1, CALENDAR_COLUMNS): seasonal factors of each good; the last row holds
 # the seven weekday factors, then the hours of each fleet.
@@ -159,7 +167,8 @@ STATE_NAMES = (
     "mail_units", "owed_units", "flow_units", "demand_units", "ewma_units",
     "level", "level_seen", "promotion_factor", "carried_usd", "arriving_usd", "escrow_usd",
     "arriving_fee_usd", "late_fee_usd", "stake_usd", "carrier_usd", "treasury_usd",
-    "allowance_usd", "fill_rate", "region_fill", "initial_units", "governed", "sums",
+    "allowance_usd", "fill_rate", "region_fill", "initial_units", "closing_usd", "governed",
+    "sums",
 )  # fmt: skip
 (
     S_ROOT_KEY, S_EPISODE, S_EPISODE_KEY, S_FORCED_DAY, S_FIRST_DAY, S_STEP, S_STARTED, S_DONE,
@@ -168,8 +177,8 @@ STATE_NAMES = (
     S_MAIL, S_OWED, S_FLOW, S_DEMAND, S_EWMA,
     S_LEVEL, S_LEVEL_SEEN, S_PROMOTION_FACTOR, S_CARRIED_USD, S_ARRIVING_USD, S_ESCROW_USD,
     S_ARRIVING_FEE_USD, S_LATE_FEE_USD, S_STAKE_USD, S_CARRIER_USD, S_TREASURY_USD,
-    S_ALLOWANCE_USD, S_FILL_RATE, S_REGION_FILL, S_INITIAL, S_GOVERNED, S_SUMS,
-) = range(N_INTEGER + N_TABLE, N_INTEGER + N_TABLE + 37)  # fmt: skip
+    S_ALLOWANCE_USD, S_FILL_RATE, S_REGION_FILL, S_INITIAL, S_CLOSING_USD, S_GOVERNED, S_SUMS,
+) = range(N_INTEGER + N_TABLE, N_INTEGER + N_TABLE + 38)  # fmt: skip
 
 
 def state_layout(
@@ -227,7 +236,8 @@ def state_layout(
             Part("allowance_usd", (), "what may still be spent at suppliers this week"),
             Part("fill_rate", (), "moving average of the share of demand met at once"),
             Part("region_fill", (regions,), "the same for each region"),
-            Part("initial_units", cell, "stock when the episode began"),
+            Part("initial_units", cell, "stock and transit when the episode began"),
+            Part("closing_usd", (), "what goods and backlog are worth tonight, see settle.py"),
             Part("governed", (N_GOVERNED,), "charter parameters in force"),
             Part("sums", (OUT_WIDTH,), "sums of all outputs over this episode"),
         ]

@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from daogym.envs.core.strict import ConfigError, load_mapping, load_yaml
+from daogym.envs.core.yaml_reader import read_yaml
 
+from .csv_tables import with_tables
 from .presets import presets
 from .scenario import LogisticsScenario
 
-NETWORKS = ("supply_network", "supply_network_blind")
+# Networks by the file that holds them and what is laid over it.
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "supply_network": ("supply_network", {}),
+    "supply_network_blind": (
+        "supply_network",
+        {"name": "supply_network_blind", "forecast": {"track": "blind"}},
+    ),
+}
 ScenarioSpec = str | Path | Mapping[str, Any] | LogisticsScenario
 
 
@@ -40,7 +49,7 @@ def _is_network_file(path: Path) -> bool:
     except (OSError, UnicodeDecodeError):
         return False
     for line in lines:
-        if line.startswith("lanes:"):
+        if line.startswith(("lanes:", "lanes_csv:")):
             return True
         if line.startswith("base:"):
             return line.partition(":")[2].strip().strip("'\"") in names()
@@ -78,10 +87,13 @@ def _base(spec: ScenarioSpec) -> LogisticsScenario:
         return logistics_scenario(str(base), settings)
     text = str(spec)
     if text.endswith((".yaml", ".yml")):
-        return load_yaml(Path(text), LogisticsScenario)
+        return _from_file(Path(text))
     if text in NETWORKS:
-        with resources.as_file(resources.files(__package__) / "scenarios" / f"{text}.yaml") as path:
-            return load_yaml(path, LogisticsScenario)
+        file, changes = NETWORKS[text]
+        folder = resources.files(__package__) / "scenarios"
+        with resources.as_file(folder / f"{file}.yaml") as path:
+            scenario = load_yaml(path, LogisticsScenario)
+        return logistics_scenario(scenario, changes)
     if text in presets():
         return load_mapping(presets()[text], LogisticsScenario, text)
     near = difflib.get_close_matches(text, names(), 1, 0.0)
@@ -90,6 +102,22 @@ def _base(spec: ScenarioSpec) -> LogisticsScenario:
         f"the name of a supply network or the path of a .yaml file expected, got {text!r}; "
         f"did you mean {near[0]!r}?",
     )  # fmt: skip
+
+
+def _from_file(path: Path) -> LogisticsScenario:
+    """A YAML file; it may name a scenario to start from, and CSV files of nodes and lanes."""
+    try:
+        settings = read_yaml(path.read_text(encoding="utf-8"), str(path), None)
+    except (OSError, UnicodeDecodeError):
+        return load_yaml(path, LogisticsScenario)
+    if not isinstance(settings, dict) or not {"base", "nodes_csv", "lanes_csv"} & set(settings):
+        return load_yaml(path, LogisticsScenario)
+    settings = with_tables(settings, path.parent)
+    base = settings.pop("base", None)
+    if base is None:
+        return load_mapping(settings, LogisticsScenario, str(path))
+    merged = _merged(logistics_scenario(str(base)).model_dump(mode="json"), settings)
+    return load_mapping(merged, LogisticsScenario, str(path))
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

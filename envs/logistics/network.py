@@ -193,6 +193,7 @@ class Network:
                 else mode.capacity_per_day, route.hours, route.carbon_kg, lane.owed_usd_per_day,
                 float(lane.keeps_orders), lane.largest_order_units, mode.share_at_zero,
                 mode.largest_share,
+                lane.initial_units_per_day if mode.name == lane.modes[0] else 0.0,
             )  # fmt: skip
         return table, values
 
@@ -258,7 +259,8 @@ class Network:
     def _process_table(self) -> Float:
         """Lanes, then nodes, then fleets."""
         s = self.scenario
-        rows = [(x.disruption_alpha, x.disruption_beta) for x in (*self.lane_list, *s.nodes)]
+        rows = [(lane.disruption_alpha, lane.disruption_beta) for lane in self.lane_list]
+        rows += [(node.disruption_alpha, node.disruption_beta) for node in s.nodes]
         for _, m in self.fleets:
             fleet = s.modes[m].fleet
             assert fleet is not None
@@ -322,16 +324,16 @@ class Network:
     def base_stock(self) -> Float:
         """(N, G) echelon order-up-to levels at action 0.
 
-        Mean demand of the echelon over its lead and one day, and the tier's safety factor of
-        standard deviations of it, as if days and places were independent.
+        Mean demand of the echelon over its lead and one day plus a standard deviation of it, as
+        if days and places were independent, times the tier's and good's factor.
         """
         s = self.scenario
         mean = self._downstream(self.local_mean)
         deviation = np.sqrt(self._downstream(self._variance()))
         days = self.echelon_lead_days[:, None] + 1.0
         factors = np.ones((len(s.tiers), self.n_goods))
-        if s.actions.safety_factors:
-            factors = np.array(s.actions.safety_factors)
+        if s.actions.level_factors:
+            factors = np.array(s.actions.level_factors)
         levels = np.zeros((self.n_nodes, self.n_goods))
         for n, node in enumerate(s.nodes):
             if node.is_supplier:
@@ -340,7 +342,7 @@ class Network:
                 levels[n] = node.base_stock_units
             else:
                 factor = factors[s.tiers.index(node.tier)]
-                levels[n] = mean[n] * days[n] + factor * deviation[n] * np.sqrt(days[n])
+                levels[n] = factor * (mean[n] * days[n] + deviation[n] * np.sqrt(days[n]))
         return np.maximum(levels, 0.0)
 
     def _variance(self) -> Float:

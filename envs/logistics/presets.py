@@ -43,6 +43,7 @@ def serial(
     before = ["supplier", *names[:-1]]
     return {
         "horizon_days": 1000,
+        "varied_start": False,
         "reward_scale": 0.02,
         "goods": [{"name": "good"}],
         "modes": [{"name": "lead_0", "lead_days": 0}],
@@ -74,7 +75,7 @@ def lost_sales(law: str, lead: int, penalty: float) -> Settings:
         "nodes": [
             {"name": "supplier", "is_supplier": True, "x_km": -1.0},
             {"name": "store", "holding_usd_per_day": 1.0, "mean_demand": [5.0],
-             "base_stock_units": [level]},
+             "base_stock_units": [level], "initial_units": [10.0]},
         ],
         "lanes": [{"origin": "supplier", "destination": "store", "modes": ["truck"], "km": 0.0,
                    "largest_order_units": 15.0 if law == "poisson" else 25.0}],
@@ -95,7 +96,7 @@ def dual_sourcing(regular_lead: int, premium: float) -> Settings:
         "nodes": [
             {"name": "supplier", "is_supplier": True, "x_km": -1.0},
             {"name": "store", "holding_usd_per_day": 5.0, "mean_demand": [2.0],
-             "base_stock_units": [2.0 * regular_lead + 4.0]},
+             "base_stock_units": [2.0 * regular_lead + 4.0], "initial_units": [4.0]},
         ],
         "lanes": [{"origin": "supplier", "destination": "store", "km": 0.0,
                    "modes": ["regular", "expedited"], "largest_order_units": 8.0}],
@@ -121,6 +122,7 @@ def beer_game() -> Settings:
     before = ["brewery", *names[:-1]]
     return {
         "horizon_days": 36,
+        "varied_start": False,
         "action_mode": "orders",
         "reward_scale": 0.01,
         "goods": [{"name": "beer"}],
@@ -128,8 +130,8 @@ def beer_game() -> Settings:
         "nodes": nodes,
         "lanes": [
             {"origin": a, "destination": b, "modes": ["truck"], "km": 0.0, "order_days": 1,
-             "keeps_orders": True, "owed_usd_per_day": 0.0 if a == "brewery" else 1.0,
-             "largest_order_units": 30.0}
+             "initial_units_per_day": 4.0, "keeps_orders": True,
+             "owed_usd_per_day": 0.0 if a == "brewery" else 1.0, "largest_order_units": 30.0}
             for a, b in zip(before, names, strict=True)
         ],
         "demand": {"law": "step", "step_day": 4, "backlog_usd_per_day": 1.0},

@@ -108,7 +108,7 @@ class Node(StrictModel):
     mean_demand: tuple[float, ...] = ()
     """Units a day of each good; empty: no customers."""
     base_stock_units: tuple[float, ...] = ()
-    """Echelon order-up-to level of each good at action 0; empty: from the safety factors."""
+    """Echelon order-up-to level of each good at action 0; empty: computed."""
     initial_units: tuple[float, ...] = ()
     """Stock at the start; empty: the local order-up-to level."""
     disruption_alpha: float = Setting(0.0, ge=0.0, le=1.0)
@@ -135,6 +135,8 @@ class Lane(StrictModel):
     """What was ordered and not shipped stays ordered; else it is forgotten."""
     owed_usd_per_day: float = Setting(0.0, ge=0.0)
     """For each unit that was ordered and not shipped, where orders are kept."""
+    initial_units_per_day: float = Setting(0.0, ge=0.0)
+    """Of each good in every day of the lane's orders and shipments when an episode begins."""
     largest_order_units: float = Setting(100.0, gt=0.0)
     """Order of a good at action 1 in the action mode "orders"."""
     disruption_alpha: float = Setting(0.0, ge=0.0, le=1.0)
@@ -186,9 +188,9 @@ class Actions(StrictModel):
 
     multiplier_span: float = Setting(0.5, gt=0.0, le=0.9)
     """At action a, an order-up-to level is its level at 0 times 1 + span a."""
-    safety_factors: tuple[tuple[float, ...], ...] = ()
-    """Of each tier (upstream first) and good: standard deviations of lead-time demand that an
-    order-up-to level at action 0 holds above the mean; empty: 1."""
+    level_factors: tuple[tuple[float, ...], ...] = ()
+    """Of each tier (in the order of the nodes) and good: multiplies the order-up-to levels at
+    action 0; empty: 1. The shipped networks' are searched (search.py)."""
     whole_orders: bool = False
     """Orders of the mode "orders" are rounded to units."""
 
@@ -211,6 +213,9 @@ class LogisticsScenario(StrictModel):
     """Rewards for learning are USD times this."""
     observed_days_left: int = Setting(60, ge=1)
     """Time left is observed up to this many days."""
+    varied_start: bool = True
+    """Episodes begin with 75 to 125 % of the initial stock; where orders are whole units, with none
+    to twice the initial stock, and with none to twice the mean demand arriving each day."""
     fill_rate_floor: float = Setting(0.95, ge=0.0, le=1.0)
     """Share of a day's demand to be met at once; less is a cost."""
     goods: tuple[Good, ...] = Setting(min_length=1, max_length=64)
@@ -281,10 +286,10 @@ class LogisticsScenario(StrictModel):
         for node in self.nodes:
             if not node.is_supplier and node.name not in fed:
                 raise ValueError(f"node {node.name!r}: a lane that ends there is expected")
-        rows = self.actions.safety_factors
+        rows = self.actions.level_factors
         if rows and (len(rows), {len(row) for row in rows}) != (len(self.tiers), {len(goods)}):
             raise ValueError(
-                f"actions.safety_factors: {len(self.tiers)} rows (tiers "
+                f"actions.level_factors: {len(self.tiers)} rows (tiers "
                 f"{', '.join(self.tiers)}) of {len(goods)} numbers expected"
             )
         if not any(node.mean_demand for node in self.nodes):

@@ -37,7 +37,6 @@ from .layout import (
     H_VALUE_USD,
     H_VOLUME,
     I_GOODS,
-    I_HORIZON,
     I_LANES,
     I_MODES,
     I_NODES,
@@ -69,6 +68,7 @@ from .layout import (
     S_CARRIED_USD,
     S_CARRIER_USD,
     S_CLOSED,
+    S_CLOSING_USD,
     S_DEMAND,
     S_ESCROW_USD,
     S_GOVERNED,
@@ -105,8 +105,9 @@ def settle(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float) -> Non
     freight = out[0, lane, OUT_TERM + T_FREIGHT]
     sf[lane, pi[S_TREASURY_USD]] += cash - freight - out[0, lane, OUT_EVENT + E_FEES_USD]
     _pay_carriers(lane, pf, pi, sf, si, out)
-    if si[lane, pi[S_STEP]] + 1 >= pi[I_HORIZON]:
-        out[0, lane, OUT_TERM + T_STOCK] = _closing_usd(lane, pf, pi, sf)
+    closing = _closing_usd(lane, pf, pi, sf)
+    out[0, lane, OUT_TERM + T_STOCK] = closing - sf[lane, pi[S_CLOSING_USD]]
+    sf[lane, pi[S_CLOSING_USD]] = closing
     out[0, lane, OUT_REWARD] = cash + out[0, lane, OUT_TERM + T_STOCK]
     out[0, lane, OUT_STEPS] = 1.0
     margin = 0.0
@@ -186,9 +187,12 @@ def _pay_carriers(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float)
 
 @inlined_function
 def _closing_usd(lane: int, pf: Float, pi: Int, sf: Float) -> float:
-    """Stock and transit at purchase value, less the stock at the start; backlog by the dearest way.
+    """What the books would say if they were closed tonight.
 
-    A unit of backlog still brings its price, and costs its purchase and the dearest freight.
+    Stock and transit at purchase value, less those of the start; a unit of backlog still brings its
+    price, and costs its purchase and the dearest freight. The stock term is its change from day to
+    day, so that what is bought today and sold in a fortnight costs nothing in between; over an
+    episode the changes add up to its value at the end.
     """
     n_goods = pi[I_GOODS]
     total = 0.0

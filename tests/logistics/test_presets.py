@@ -15,8 +15,8 @@ from .conftest import average_cost, levels, make_network
 pytestmark = pytest.mark.kernel
 
 # Snyder and Shen (2nd ed.), Shang and Song (2003): cost C*, and the part of it that no policy
-# moves, which the kernel does not charge: goods on their way to the last stage during the last unit of its
-# lead, at the holding cost of the stage before.
+# moves, which the kernel does not charge: goods on their way to the last stage during the last
+# unit of its lead, at the holding cost of the stage before.
 SERIAL = {
     "serial_3": (47.66539, 4.0 * 5.0),
     "serial_2": (166.2705, 1.0 * 100.0),

@@ -144,6 +144,10 @@ EXOGENOUS_STATE = {
         "episode", "episode_key", "step", "day", "ev_day", "ev_arrival_step",
         "ev_departure_step", "load_error", "pv_error",
     ),
+    "logistics": (
+        "episode", "episode_key", "step", "first_day", "closed", "promotion_start", "level",
+        "level_seen", "promotion_factor", "demand_units", "ewma_units", "governed",
+    ),
 }  # fmt: skip
 EXOGENOUS_FIELDS = {
     "energy": (
@@ -151,6 +155,7 @@ EXOGENOUS_FIELDS = {
         "price_mean", "price_spread", "price_rank", "price_known_hours", "price_deviation",
         "load_forecast", "pv_forecast",
     ),
+    "logistics": ("time_left", "demand"),
 }  # fmt: skip
 
 
@@ -187,9 +192,9 @@ def test_an_episode_of_a_batch_replays_alone(make: Any, hashed_actions: Any) -> 
         alone.step(hashed_actions(4, alone.action_size, step + 500)[3:4])
     for step in range(horizon, horizon + 3):
         alone.step(hashed_actions(4, alone.action_size, step)[3:4])
-    columns = slice(0, alone.observation_fields.slice("price").stop)
-    assert alone.domain.name == "energy"
-    assert np.array_equal(alone.observations[0, columns], batch_run[-1][0][3, columns])
+    for field in EXOGENOUS_FIELDS[alone.domain.name]:
+        columns = alone.observation_fields.slice(field)
+        assert np.array_equal(alone.observations[0, columns], batch_run[-1][0][3, columns])
     assert np.array_equal(alone.baselines, batch_run[-1][2][3:4])
 
 
