@@ -105,6 +105,9 @@ class LogisticsDomain:
             "varied_start": int(s.varied_start),
             "has_calendar": int(seasons or weekly),
             "has_promotions": int(demand.promotion_probability > 0.0),
+            "has_outlook": int(
+                s.forecast.track == "informed" and (seasons or demand.promotion_probability > 0.0)
+            ),
             "has_levels": int(demand.level_deviation > 0.0),
             "informed": int(s.forecast.track == "informed"),
             "has_stakes": int(stakes),

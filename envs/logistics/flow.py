@@ -60,6 +60,7 @@ from .layout import (
     S_ARRIVING_USD,
     S_BACKLOG,
     S_CARRIED_USD,
+    S_CARRIER_USD,
     S_DEMAND,
     S_EPISODE_KEY,
     S_ESCROW_USD,
@@ -266,6 +267,7 @@ def _send_route(
     proof = (step + max(lead, 1)) % ring * pi[I_MODES] + mode
     sf[lane, pi[S_CARRIED_USD] + mode] += value
     sf[lane, pi[S_ARRIVING_USD] + proof] += value
+    sf[lane, pi[S_CARRIER_USD] + mode] -= cost
     sf[lane, pi[S_ESCROW_USD] + mode] += fee
     sf[lane, pi[S_ARRIVING_FEE_USD] + proof] += fee
     if late:

@@ -22,11 +22,13 @@ from .layout import (
     C_BASE_STOCK,
     F_INITIAL_TREASURY_USD,
     F_PROMOTION_DAYS,
+    F_PROMOTION_FACTOR,
     I_CUSTOMERS,
     I_GOODS,
     I_HAS_ALLOWANCE,
     I_HAS_CALENDAR,
     I_HAS_LEVELS,
+    I_HAS_OUTLOOK,
     I_HAS_PROMOTIONS,
     I_HAS_STAKES,
     I_HORIZON,
@@ -69,7 +71,7 @@ from .layout import (
     YEAR_DAYS,
 )
 from .network import Network
-from .tables import cell_value, mode_value, node_at, seen_process, slot_at
+from .tables import calendar_value, cell_value, mode_value, node_at, seen_process, slot_at
 
 _WEEK_TURN = 0.8975979010256552
 _YEAR_TURN = 0.017214206321039961
@@ -142,6 +144,12 @@ def observation_fields(network: Network, flags: dict[str, int]) -> FieldSet:
                   "days until the next promotion begins, 0 during one, 56 where none is known"),
             Field("promotion_left", "day", 0.0, 14.0, (goods,), "days that one goes on"),
         ]  # fmt: skip
+    if flags["has_outlook"]:
+        fields.append(
+            Field("outlook", "1", 0.0, 3.0, (2, goods),
+                  "expected demand of the next 7 days, and of the 7 after them, / its mean: "
+                  "season and promotions"),
+        )  # fmt: skip
     if flags["seen_processes"]:
         fields.append(Field("closed", "1", 0.0, 1.0, (flags["seen_processes"],),
                             "1 while closed: " + ", ".join(process_names(network))))  # fmt: skip
@@ -241,6 +249,8 @@ def write_observation(lane: int, pf: Float, pi: Int, sf: Float, si: Int, target:
                 c += 1
         if pi[I_HAS_PROMOTIONS] == 1:
             c = _write_promotions(lane, c, date, pf, pi, si, target)
+    if pi[I_HAS_OUTLOOK] == 1:
+        c = _write_outlook(lane, c, date, pf, pi, si, target)
     for i in range(pi[I_SEEN_PROCESSES]):
         target[lane, c] = float(si[lane, pi[S_CLOSED] + seen_process(pi, i)])
         c += 1
@@ -290,5 +300,24 @@ def _write_promotions(
                     if date >= start:
                         left = start + days - date
             target[lane, c] = float(begins if part == 0 else left)
+            c += 1
+    return c
+
+
+@inlined_function
+def _write_outlook(lane: int, c: int, date: int, pf: Float, pi: Int, si: Int, target: Any) -> int:
+    """Season in the middle of each week, and the days of it that are promoted."""
+    n_goods = pi[I_GOODS]
+    days = int(pf[F_PROMOTION_DAYS])
+    for week in range(2):
+        first = date + 7 * week
+        for g in range(n_goods):
+            promoted = 0
+            for b in range(2):
+                start = si[lane, pi[S_PROMOTION_START] + b * n_goods + g]
+                if start >= 0:
+                    promoted += max(min(start + days, first + 7) - max(start, first), 0)
+            factor = 1.0 + (pf[F_PROMOTION_FACTOR] - 1.0) * promoted / 7.0
+            target[lane, c] = factor * calendar_value(pf, pi, g, (first + 3) % YEAR_DAYS)
             c += 1
     return c

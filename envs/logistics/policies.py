@@ -194,12 +194,14 @@ class Sterman(Controller):
     def __init__(self, parameters: Float) -> None:
         self.parameters = np.asarray(parameters, dtype=np.float64)
         self._expected: Float = np.empty(0)
+        self._ordered: Float = np.empty(0)
 
     def reset(self, simulator: Simulator) -> None:
         super().reset(simulator)
         network: Network = network_of(simulator)
         mean = network._downstream(network.local_mean)
         self._expected = np.tile(mean, (simulator.num_envs, 1, 1))
+        self._ordered = self._expected.copy()
 
     def act(self, simulator: Simulator) -> Actions:
         network: Network = network_of(simulator)
@@ -208,9 +210,9 @@ class Sterman(Controller):
         asked = np.zeros_like(self._expected)
         demand = simulator.state("demand_units")
         asked[:, network.customers] = demand
-        for n in network.upstream_first[::-1].tolist():
+        for n in range(network.n_nodes):
             if network.home[n] >= 0:
-                asked[:, network.home[n]] += asked[:, n]
+                asked[:, network.home[n]] += self._ordered[:, n]
         begun = simulator.state("step") > simulator.state("started")
         moved = self._expected + self.smoothing * (asked - self._expected)
         self._expected = np.where(begun[:, None, None], moved, self._expected)
@@ -220,9 +222,13 @@ class Sterman(Controller):
                 own[:, network.home[n]] -= simulator.state("echelon_units")[:, n]
         stock = simulator.state("stock_units") - simulator.state("backlog_units")
         line = own - stock
+        owed = simulator.state("owed_units")
+        for r in range(owed.shape[1]):
+            stock[:, network.tables["routes"][r, at.R_ORIGIN]] -= owed[:, r]
         local = network.tables["cells"][at.C_INITIAL]
         gap = wish * local - stock - weight * line
         units = np.maximum(self._expected + share * gap, 0.0)
         if network.scenario.actions.whole_orders:
             units = np.rint(units)
+        self._ordered = units
         return order_actions(simulator, spread(simulator, units))

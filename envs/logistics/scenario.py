@@ -295,6 +295,10 @@ class LogisticsScenario(StrictModel):
         if not any(node.mean_demand for node in self.nodes):
             raise ValueError("nodes: at least one with mean_demand expected")
         self.charter.values(GOVERNED_PARAMETERS)
+        if self.charter.mode != "static":
+            raise ValueError(
+                f"charter.mode: 'static' expected for a supply network, got {self.charter.mode!r}"
+            )
         return self
 
 

@@ -16,7 +16,7 @@ from .reference_day import expected_day
 pytestmark = pytest.mark.kernel
 
 FREE = {"charter": {"parameters": {
-    "stake_cover_share": 0.0, "drone_quota_share": 1.0,
+    "stake_cover_share": 0.0,
     "purchase_allowance_usd_per_week": 1e12,
 }}}  # fmt: skip
 
@@ -66,7 +66,7 @@ def test_goods_and_money_are_conserved(mode: str) -> None:
 
 def test_a_day_does_what_plain_python_says() -> None:
     base = make_network("supply_network").scenario.model_dump(mode="json")
-    modes = [{**mode, "late_probability": 0.0} for mode in base["modes"]]
+    modes = [{**mode, "late_probability": 0.0, "is_rationed": False} for mode in base["modes"]]
     simulator = make_network(
         "supply_network", 3, action_mode="orders", autoreset="disabled",
         changes={"modes": modes, **FREE},
@@ -163,10 +163,61 @@ def test_levels_promotions_and_closures_follow_their_processes() -> None:
     assert share == pytest.approx(0.7 * 5.0 / 28.0, abs=0.01)
 
 
-def test_the_beer_game_costs_what_sterman_says() -> None:
-    """Levels of 28 for all but the factory's 20, the whole supply line counted: 204 in 36 weeks."""
-    assert _beer_game((28.0, 28.0, 28.0, 20.0)) == pytest.approx(204.0, abs=0.5)
+def test_orders_and_goods_of_the_beer_game_take_their_weeks() -> None:
+    """A single order of 7: a week to the wholesaler, two weeks back; all else orders nothing."""
+    simulator = make_network("beer_game", 1, autoreset="disabled")
+    simulator.reset(seed=0)
+    network = simulator.domain.network  # type: ignore[attr-defined]
+    row = [network.lane_list[route.lane].destination for route in network.route_list]
+    retailer = row.index("retailer")
+    n = network.node_names.index("retailer")
+    arrivals = []
+    for week in range(6):
+        actions = np.full((1, 4), -1.0, dtype=np.float32)
+        actions[0, retailer] = 2.0 * 7.0 / 30.0 - 1.0 if week == 0 else -1.0
+        before = simulator.state("in_transit_units")[0, n, 0]
+        simulator.step(actions)
+        sent = simulator.state("flow_units")[0, retailer, 0]
+        after = simulator.state("in_transit_units")[0, n, 0]
+        arrivals.append(float(before + sent - after))
+    # Four a week were ordered, and four a week shipped, before the game began.
+    assert arrivals == pytest.approx([4.0, 4.0, 7.0, 0.0, 0.0, 0.0])
 
 
-def _beer_game(levels: Any) -> float:
-    raise NotImplementedError(levels)
+def test_what_is_owed_in_the_beer_game_is_shipped_later_and_costs_meanwhile() -> None:
+    simulator = make_network("beer_game", 1, autoreset="disabled")
+    simulator.reset(seed=0)
+    network = simulator.domain.network  # type: ignore[attr-defined]
+    row = [network.lane_list[route.lane].destination for route in network.route_list]
+    retailer = row.index("retailer")
+    actions = np.full((1, 4), -1.0, dtype=np.float32)
+    actions[0, retailer] = 1.0
+    for week in range(4):
+        simulator.step(actions)
+        actions[0, retailer] = -1.0
+        owed = simulator.state("owed_units")[0, retailer, 0]
+        # The order of 30 meets 12 in its first week (12 + 4 - 4), and 4 more a week later.
+        expected = [0.0, 18.0, 14.0, 14.0][week]
+        assert owed == pytest.approx(expected), week
+    unmet = simulator.terms[0, simulator.term_names.index("unmet")]
+    assert unmet <= -14.0
+
+
+def test_the_beer_game_amplifies_orders_upstream() -> None:
+    """Sterman's rule with what people were found to do: the further up, the wilder."""
+    from daogym.envs.logistics.policies import Sterman
+
+    simulator = make_network("beer_game", 1, autoreset="disabled")
+    simulator.reset(seed=0)
+    player = Sterman(np.array([0.26, 0.34, 1.0]))
+    player.reset(simulator)
+    network = simulator.domain.network  # type: ignore[attr-defined]
+    row = [network.lane_list[route.lane].destination for route in network.route_list]
+    orders = []
+    for _ in range(36):
+        actions = player.act(simulator)
+        orders.append(0.5 * (actions[0] + 1.0) * 30.0)
+        simulator.step(actions)
+    swing = np.stack(orders).std(axis=0)
+    by_stage = [swing[row.index(name)] for name in ("retailer", "wholesaler", "distributor")]
+    assert by_stage[0] < by_stage[1] < by_stage[2]
