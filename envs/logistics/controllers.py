@@ -10,6 +10,7 @@ import numpy as np
 from daogym.envs.core.layout import Float
 from daogym.envs.core.strict import hash_model
 
+from .anticipate import Anticipating
 from .optimal import Optimal, is_solvable
 from .planner import RollingPlan
 from .policies import CappedBaseStock, CappedDualIndex, MinMax, Sterman, TailoredBaseSurge
@@ -27,6 +28,10 @@ def _grid(*axes: tuple[float, ...]) -> Float:
 
 _LEVELS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35)
 _SEARCHED: dict[str, tuple[Callable[[Float], Controller], Float]] = {
+    Anticipating.name: (
+        Anticipating,
+        _grid((-0.15, -0.1, -0.05, 0.0), (0.5, 0.75, 1.0), (0.3, 0.5, 0.7), (0.0, 0.2, 0.4)),
+    ),
     MinMax.name: (MinMax, _grid(_LEVELS, (0.02, 0.05, 0.1, 0.2))),
     CappedBaseStock.name: (CappedBaseStock, _grid(_LEVELS, (1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 4.0))),
     Sterman.name: (Sterman, _grid((0.15, 0.26, 0.5, 1.0), (0.0, 0.34, 0.7, 1.0),
@@ -43,11 +48,20 @@ def _is_dual(scenario: LogisticsScenario) -> bool:
     return is_solvable(scenario) and len(scenario.modes) == 2
 
 
+def _moves(scenario: LogisticsScenario) -> bool:
+    """Whether anything of demand is known ahead."""
+    return scenario.demand.promotion_probability > 0.0 or any(
+        good.season_share > 0.0 for good in scenario.goods
+    )
+
+
 def rule_names(scenario: LogisticsScenario) -> tuple[str, ...]:
     """The rules: candidates for score 0."""
     names = [BaseStock.name, MinMax.name, CappedBaseStock.name, Sterman.name]
     if _is_dual(scenario):
         names = [BaseStock.name, CappedDualIndex.name, TailoredBaseSurge.name]
+    if _moves(scenario):
+        names.append(Anticipating.name)
     return tuple(names)
 
 

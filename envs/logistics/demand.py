@@ -32,9 +32,11 @@ from .layout import (
     F_PROMOTION_PROBABILITY,
     I_CUSTOMERS,
     I_GOODS,
+    I_HAS_PROMOTIONS,
     I_LAW,
     I_NODES,
     I_PROCESSES,
+    I_SEEN_PROCESSES,
     I_SIZE,
     I_STEP_DAY,
     LAW_CONSTANT,
@@ -58,7 +60,7 @@ from .layout import (
     U_BETA,
     YEAR_DAYS,
 )
-from .tables import calendar_value, cell_value, node_at, process_value
+from .tables import calendar_value, cell_value, node_at, process_value, seen_process
 
 (
     STREAM_START, STREAM_STOCK, STREAM_DEMAND, STREAM_LEVEL, STREAM_PROMOTION, STREAM_PROCESS,
@@ -201,7 +203,8 @@ def advance_world(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
             )
             sf[lane, pi[S_LEVEL] + c] = level
             sf[lane, pi[S_LEVEL_SEEN] + c] = level + pf[F_LEVEL_ERROR] * error
-    for p in range(pi[I_PROCESSES]):
+    for i in range(pi[I_SEEN_PROCESSES]):
+        p = seen_process(pi, i)
         alpha = process_value(pf, pi, p, U_ALPHA)
         if alpha > 0.0:
             chance = 4294967296.0 * (1.0 - process_value(pf, pi, p, U_BETA))
@@ -211,4 +214,5 @@ def advance_world(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
             word = bits[(p // 2) % 2]
             low = (word >> as_uint64(32 * (p % 2))) & as_uint64(0xFFFFFFFF)
             si[lane, pi[S_CLOSED] + p] = 1 if float(low) < chance else 0
-    look_up_promotions(lane, key, pf, pi, sf, si)
+    if pi[I_HAS_PROMOTIONS] == 1:
+        look_up_promotions(lane, key, pf, pi, sf, si)

@@ -110,6 +110,7 @@ class LogisticsDomain:
             ),
             "has_levels": int(demand.level_deviation > 0.0),
             "informed": int(s.forecast.track == "informed"),
+            "has_ration": int(any(mode.is_rationed for mode in s.modes)),
             "has_stakes": int(stakes),
             "has_allowance": int(allowance < GOVERNED_PARAMETERS[
                 G_PURCHASE_ALLOWANCE_USD_PER_WEEK].high),
@@ -184,6 +185,14 @@ class LogisticsDomain:
         from .controllers import make_controller
 
         return make_controller(name, self.scenario)
+
+    def make_teacher(self) -> Controller:
+        """A controller worth imitating that sees no more than the observation holds.
+
+        Raises:
+            ValueError: nothing of this scenario's demand is known ahead.
+        """
+        return self.make_controller("anticipating")
 
     def upper_bound(self, simulator: Simulator) -> Float:
         """USD that no controller can exceed in the episode each lane is about to play, (N,)."""

@@ -25,6 +25,7 @@ from .layout import (
     I_FLEETS,
     I_GOODS,
     I_HORIZON,
+    I_MODES,
     I_OBSERVATION,
     I_REGIONS,
     I_ROUTES,
@@ -50,7 +51,7 @@ def step_range(
 
     Returns a number that keeps the scratch memory alive to the end.
     """
-    scratch_memory = np.zeros((SCRATCH_ROWS, pi[I_ROUTES], pi[I_GOODS]))
+    scratch_memory = np.zeros((SCRATCH_ROWS, max(pi[I_ROUTES], pi[I_MODES]), pi[I_GOODS]))
     region_memory = np.zeros((2, pi[I_REGIONS]))
     fleet_memory = np.zeros(pi[I_FLEETS])
     clean_memory = np.zeros(actions.shape[1])

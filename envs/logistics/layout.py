@@ -117,17 +117,19 @@ INTEGERS = (
     "whole_orders",
     "autoreset", "stagger", "split", "law", "size", "step_day", "informed", "observation",
     "order_ring", "varied_start", "has_calendar", "has_promotions", "has_levels", "has_stakes",
-    "has_allowance", "has_outlook", "pipeline_slots", "seen_processes", "shown_governed",
+    "has_allowance", "has_outlook",
+    "has_ration", "pipeline_slots", "seen_processes", "shown_governed",
 )  # fmt: skip
 (
     I_NODES, I_GOODS, I_ROUTES, I_LANES, I_MODES, I_TIERS, I_KNOBS, I_PROCESSES, I_FLEETS,
     I_REGIONS, I_CUSTOMERS, I_RING, I_HORIZON, I_OBSERVED_DAYS_LEFT, I_ACTION_ORDERS,
     I_WHOLE_ORDERS, I_AUTORESET, I_STAGGER, I_SPLIT, I_LAW, I_SIZE, I_STEP_DAY, I_INFORMED,
     I_OBSERVATION, I_ORDER_RING, I_VARIED_START, I_HAS_CALENDAR, I_HAS_PROMOTIONS, I_HAS_LEVELS,
-    I_HAS_STAKES, I_HAS_ALLOWANCE, I_HAS_OUTLOOK, I_PIPELINE_SLOTS, I_SEEN_PROCESSES,
+    I_HAS_STAKES, I_HAS_ALLOWANCE, I_HAS_OUTLOOK, I_HAS_RATION, I_PIPELINE_SLOTS,
+    I_SEEN_PROCESSES,
     I_SHOWN_GOVERNED,
-) = range(35)  # fmt: skip
-N_INTEGER = 35
+) = range(36)  # fmt: skip
+N_INTEGER = 36
 # Then offsets of the tables in their vector, then those of the state's parts.
 (
     P_NODES, P_NODE_VALUES, P_LANES, P_ROUTES, P_ROUTE_VALUES, P_MODES, P_GOODS, P_CELLS,

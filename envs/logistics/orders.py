@@ -27,11 +27,15 @@ from .layout import (
     H_VOLUME,
     I_ACTION_ORDERS,
     I_GOODS,
+    I_HAS_ALLOWANCE,
+    I_HAS_RATION,
+    I_HAS_STAKES,
     I_LANES,
     I_MODES,
     I_NODES,
     I_ORDER_RING,
     I_ROUTES,
+    I_SEEN_PROCESSES,
     I_TIERS,
     I_WHOLE_ORDERS,
     L_END_ROUTE,
@@ -66,13 +70,15 @@ from .layout import (
 )
 from .tables import cell_value, good_value, link_at, mode_value, node_at, route_at, route_value
 
-# Rows of a step's scratch, (3, routes, goods): orders, what is to be shipped.
-ORDERED, WANTED, SCRATCH_ROWS = 0, 1, 2
+# Rows of a step's scratch, (3, at least routes, goods): orders, what is to be shipped, sums.
+ORDERED, WANTED, BY_MODE, SCRATCH_ROWS = 0, 1, 2, 3
 
 
 @inlined_function
 def is_closed(lane: int, route: int, pf: Float, pi: Int, si: Int) -> bool:
     """Whether nothing can be sent by a route today: its lane, origin or fleet is closed."""
+    if pi[I_SEEN_PROCESSES] == 0:
+        return False
     closed = pi[S_CLOSED]
     origin = route_at(pi, route, R_ORIGIN)
     if si[lane, closed + route_at(pi, route, R_LANE)] == 1:
@@ -202,9 +208,12 @@ def gate_orders(
 ) -> None:
     """The charter: covenant, drone quota, carriers' stakes, purchase allowance, in this order."""
     moved = _covenant(lane, pf, pi, sf, si, scratch)
-    moved += _quota(lane, pf, pi, sf, scratch)
-    moved += _stakes(lane, pf, pi, sf, scratch)
-    moved += _allowance(lane, pf, pi, sf, scratch)
+    if pi[I_HAS_RATION] == 1:
+        moved += _quota(lane, pf, pi, sf, scratch)
+    if pi[I_HAS_STAKES] == 1:
+        moved += _stakes(lane, pf, pi, sf, scratch)
+    if pi[I_HAS_ALLOWANCE] == 1:
+        moved += _allowance(lane, pf, pi, sf, scratch)
     if moved > 1e-9:
         out[0, lane, OUT_EVENT + E_INTERVENTIONS] = 1.0
         out[0, lane, OUT_EVENT + E_SHIELD_DELTA_UNITS] = moved
@@ -270,15 +279,20 @@ def _stakes(lane: int, pf: Float, pi: Int, sf: Float, scratch: Float) -> float:
     cover = sf[lane, pi[S_GOVERNED] + G_STAKE_COVER_SHARE]
     if not cover > 0.0:
         return 0.0
+    n_goods = pi[I_GOODS]
+    # What each carrier was asked to carry stands in the scratch's last row meanwhile.
+    for m in range(pi[I_MODES]):
+        scratch[BY_MODE, m, 0] = 0.0
+    for r in range(pi[I_ROUTES]):
+        value = 0.0
+        for g in range(n_goods):
+            value += scratch[ORDERED, r, g] * good_value(pf, pi, g, H_VALUE_USD)
+        scratch[BY_MODE, route_at(pi, r, R_MODE), 0] += value
     cut = 0.0
     for m in range(pi[I_MODES]):
         if not mode_value(pf, pi, m, O_STAKE_USD) > 0.0:
             continue
-        value = 0.0
-        for r in range(pi[I_ROUTES]):
-            if route_at(pi, r, R_MODE) == m:
-                for g in range(pi[I_GOODS]):
-                    value += scratch[ORDERED, r, g] * good_value(pf, pi, g, H_VALUE_USD)
+        value = scratch[BY_MODE, m, 0]
         room = max(sf[lane, pi[S_STAKE_USD] + m] / cover - sf[lane, pi[S_CARRIED_USD] + m], 0.0)
         if value > room:
             keep = room / value

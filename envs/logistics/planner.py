@@ -20,24 +20,28 @@ if TYPE_CHECKING:
 
 
 class RollingPlan(Controller):
-    """Plans `days` ahead with expected demand and a safety stock, acts on the first day.
+    """Plans `days` ahead with expected demand and a safety stock, acts on the first `hold` days.
 
     Demand is expected at its calendar's mean times what is known of promotions (informed track)
-    and of the level: the moving average over its mean, and with the informed track the observed
-    level, fading as its process does. To hold stock against errors, demand of the first days is
-    raised by `safety` standard deviations of a day's demand, spread over the plan.
+    and of the level: with the informed track the observed one, trusted as its error deserves and
+    fading as its process does. To hold stock against errors, demand of the first day is raised by
+    `safety` standard deviations of a day's demand.
 
     Args:
         perfect: plan with the true demand of the episode instead.
     """
 
-    def __init__(self, days: int = 14, safety: float = 1.0, perfect: bool = False) -> None:
+    def __init__(
+        self, days: int = 14, hold: int = 3, safety: float = 1.0, perfect: bool = False
+    ) -> None:
         self.name = "plan_perfect" if perfect else "rolling_plan"
-        self.days, self.safety, self.perfect = days, safety, perfect
+        self.days, self.hold, self.safety, self.perfect = days, hold, safety, perfect
         self._demand: Float = np.empty(0)
+        self._plans: list[tuple[int, Float]] = []
 
     def reset(self, simulator: Simulator) -> None:
         super().reset(simulator)
+        self._plans = [(-self.hold, np.empty(0))] * simulator.num_envs
         if self.perfect:
             self._demand = world_of(simulator)[0]
 
@@ -52,6 +56,10 @@ class RollingPlan(Controller):
             left = simulator.horizon - int(step[lane])
             if left <= 0:
                 continue
+            made, sent = self._plans[lane]
+            if 0 <= int(step[lane]) - made < self.hold:
+                orders[lane] = sent[int(step[lane]) - made]
+                continue
             days = min(self.days, left)
             arriving = np.zeros((days, network.n_nodes, network.n_goods))
             known = min(days - 1, pipeline.shape[1])
@@ -64,7 +72,9 @@ class RollingPlan(Controller):
                 arriving=arriving, demand=expected[lane, :days], open_routes=routes,
                 is_end=days == left,
             )  # fmt: skip
-            orders[lane] = plan(network, situation).sent[0]
+            sent = plan(network, situation).sent[: self.hold]
+            self._plans[lane] = int(step[lane]), sent
+            orders[lane] = sent[0]
         return order_actions(simulator, orders)
 
     def _expected(self, simulator: Simulator) -> Float:

@@ -33,7 +33,7 @@ def returns_of(
     rows = np.repeat(candidates, worlds, axis=0)
     player = make(rows)
     domain = LogisticsDomain(scenario, split=split, action_mode=player.action_mode)
-    simulator = Simulator(domain, len(rows), threads=2)
+    simulator = Simulator(domain, len(rows))
     simulator.reset(seed=np.tile(seed + np.arange(worlds), len(candidates)).tolist())
     player.reset(simulator)
     money = np.zeros(len(rows))

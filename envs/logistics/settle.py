@@ -44,6 +44,7 @@ from .layout import (
     I_REGIONS,
     I_RING,
     I_ROUTES,
+    I_SEEN_PROCESSES,
     K_CARBON,
     K_FAIRNESS,
     K_FILL_RATE,
@@ -233,6 +234,8 @@ def _report_costs(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float)
         worst = min(worst, sf[lane, pi[S_REGION_FILL] + q])
     gap = sf[lane, pi[S_GOVERNED] + G_SERVICE_GAP_SHARE]
     out[0, lane, OUT_COST + K_FAIRNESS] = excess(best - worst, gap)
+    if pi[I_SEEN_PROCESSES] == 0:
+        return
     for p in range(pi[I_LANES]):
         out[0, lane, OUT_EVENT + E_CLOSED_LANES] += si[lane, pi[S_CLOSED] + p]
     for n in range(pi[I_NODES]):

@@ -95,7 +95,8 @@ def test_a_tariff_moves_money_between_members_only() -> None:
         assert np.array_equal(cheap.rewards, dear.rewards)
         assert np.array_equal(cheap.state("stock_units"), dear.state("stock_units"))
     assert (dear.state("treasury_usd") > cheap.state("treasury_usd")).all()
-    carriers = dear.state("carrier_usd").sum(axis=1) - cheap.state("carrier_usd").sum(axis=1)
+    carriers = sum(dear.state(name).sum(axis=1) - cheap.state(name).sum(axis=1)
+                   for name in ("carrier_usd", "stake_usd"))  # fmt: skip
     moved = dear.state("treasury_usd") - cheap.state("treasury_usd")
     assert np.allclose(moved, -carriers, atol=1e-6)
 
