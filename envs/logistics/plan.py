@@ -79,7 +79,8 @@ def plan(network: Network, situation: Situation) -> Plan:
     """
     s, t = network.scenario, network.tables
     days, n_nodes, n_goods = situation.demand.shape
-    routes, cells = t["routes"], t["cells"]
+    used = np.flatnonzero(situation.open_routes.any(axis=0))
+    routes, cells = t["routes"][used], t["cells"]
     volume, value, price = (t["goods"][:, c] for c in (at.H_VOLUME, at.H_VALUE_USD, at.H_PRICE_USD))
     n_routes = len(routes)
     origin, destination = routes[:, at.R_ORIGIN], routes[:, at.R_DESTINATION]
@@ -87,7 +88,7 @@ def plan(network: Network, situation: Situation) -> Plan:
     supplied = network.supplier[origin]
     columns = _Columns()
 
-    freight = t["route_values"][:, at.Q_COST_USD][:, None] * volume
+    freight = t["route_values"][used, at.Q_COST_USD][:, None] * volume
     purchase = np.where(supplied[:, None], cells[at.C_PURCHASE_USD][origin], 0.0)
     day = np.arange(days)
     in_transit = np.minimum(lead[None, :], days - day[:, None])
@@ -97,7 +98,7 @@ def plan(network: Network, situation: Situation) -> Plan:
     if not situation.is_end:
         worth = worth + cheapest_freight(network)
     credited = (day[:, None] + lead[None, :] >= days)[:, :, None] * worth[destination]
-    usable = situation.open_routes[:, :, None] & (purchase >= 0.0)[None]
+    usable = situation.open_routes[:, used, None] & (purchase >= 0.0)[None]
     sent = columns.add(
         (days, n_routes, n_goods), freight + purchase + transit - credited,
         np.where(usable, np.inf, 0.0),
@@ -155,7 +156,7 @@ def plan(network: Network, situation: Situation) -> Plan:
         (np.concatenate(data), (np.concatenate(rows), np.concatenate(cols))),
         shape=(right.size, columns.count),
     ).tocsr()  # fmt: skip
-    limits, most = _capacities(network, sent, columns.count)
+    limits, most = _capacities(network, used, sent, columns.count)
     result = linprog(
         np.concatenate(columns.cost), A_ub=limits, b_ub=most, A_eq=equal, b_eq=right,
         bounds=np.stack([np.zeros(columns.count), np.concatenate(columns.high)], axis=1),
@@ -163,18 +164,22 @@ def plan(network: Network, situation: Situation) -> Plan:
     )  # fmt: skip
     if result.x is None:
         raise RuntimeError(f"HiGHS found no plan: {result.message}")
-    return Plan(np.asarray(result.x[sent]), -float(result.fun))
+    units = np.zeros((days, len(t["routes"]), n_goods))
+    units[:, used] = result.x[sent]
+    return Plan(units, -float(result.fun))
 
 
-def _capacities(network: Network, sent: NDArray[np.int64], width: int) -> tuple[Any, Any]:
+def _capacities(
+    network: Network, used: NDArray[np.int64], sent: NDArray[np.int64], width: int
+) -> tuple[Any, Any]:
     """Rows of lanes' and nodes' daily capacities, or (None, None)."""
     t = network.tables
     volume = t["goods"][:, at.H_VOLUME]
     groups = [
-        (np.array([r]), float(t["route_values"][r, at.Q_CAPACITY])) for r in range(len(t["routes"]))
+        (np.array([i]), float(t["route_values"][r, at.Q_CAPACITY])) for i, r in enumerate(used)
     ]
     for n in range(network.n_nodes):
-        leaving = np.flatnonzero(t["routes"][:, at.R_ORIGIN] == n)
+        leaving = np.flatnonzero(t["routes"][used, at.R_ORIGIN] == n)
         groups.append((leaving, float(t["node_values"][n, at.V_THROUGHPUT])))
     groups = [(g, limit) for g, limit in groups if limit < at.UNLIMITED and len(g)]
     if not groups:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class RollingPlan(Controller):
     """Plans `days` ahead with expected demand and a safety stock, acts on the first `hold` days.
 
+    Goods come by the lane that orders would take this morning: the first open one.
+
     Demand is expected at its calendar's mean times what is known of promotions (informed track)
     and of the level: with the informed track the observed one, trusted as its error deserves and
     fading as its process does. To hold stock against errors, demand of the first day is raised by
@@ -32,7 +34,7 @@ class RollingPlan(Controller):
     """
 
     def __init__(
-        self, days: int = 14, hold: int = 3, safety: float = 1.0, perfect: bool = False
+        self, days: int = 10, hold: int = 4, safety: float = 3.0, perfect: bool = False
     ) -> None:
         self.name = "plan_perfect" if perfect else "rolling_plan"
         self.days, self.hold, self.safety, self.perfect = days, hold, safety, perfect
@@ -49,6 +51,7 @@ class RollingPlan(Controller):
         network: Network = network_of(simulator)
         pipeline = pipeline_units(simulator)
         usable = open_routes(simulator)
+        chosen = chosen_routes(simulator)
         expected = self._expected(simulator)
         step = simulator.state("step")
         orders = np.zeros((simulator.num_envs, len(network.route_list), network.n_goods))
@@ -64,8 +67,8 @@ class RollingPlan(Controller):
             arriving = np.zeros((days, network.n_nodes, network.n_goods))
             known = min(days - 1, pipeline.shape[1])
             arriving[1 : 1 + known] = pipeline[lane, :known]
-            routes = np.ones((days, len(network.route_list)), dtype=bool)
-            routes[0] = usable[lane]
+            routes = np.tile(chosen[lane], (days, 1))
+            routes[0] &= usable[lane]
             situation = Situation(
                 stock=simulator.state("stock_units")[lane],
                 backlog=simulator.state("backlog_units")[lane],
@@ -124,3 +127,21 @@ def open_routes(simulator: Simulator) -> np.ndarray[tuple[int, ...], np.dtype[np
     grounded = simulator.state("closed")[:, first + np.maximum(fleet, 0)] if len(
         network.fleets) else np.zeros_like(usable, dtype=np.int64)  # fmt: skip
     return np.asarray(usable & ((fleet < 0) | (grounded == 0)))
+
+
+def chosen_routes(simulator: Simulator) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """(N, routes) whether a route is on its destination's first open lane (the first if none is).
+
+    All lanes of a destination are kept where an origin lacks some good.
+    """
+    network: Network = network_of(simulator)
+    lanes, routes = network.tables["lanes"], network.tables["routes"]
+    usable = open_lanes(simulator)
+    kept = np.ones(usable.shape, dtype=bool)
+    has_all = network.tables["cells"][at.C_PURCHASE_USD].min(axis=1) >= 0.0
+    for n in np.flatnonzero(~network.supplier):
+        mine = np.flatnonzero(lanes[:, at.L_DESTINATION] == n)
+        if has_all[lanes[mine, at.L_ORIGIN]].all():
+            first = usable[:, mine].argmax(axis=1)
+            kept[:, mine] = np.arange(len(mine)) == first[:, None]
+    return np.asarray(kept[:, routes[:, at.R_LANE]])
