@@ -203,16 +203,25 @@ def advance_world(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
             )
             sf[lane, pi[S_LEVEL] + c] = level
             sf[lane, pi[S_LEVEL_SEEN] + c] = level + pf[F_LEVEL_ERROR] * error
-    for i in range(pi[I_SEEN_PROCESSES]):
-        p = seen_process(pi, i)
-        alpha = process_value(pf, pi, p, U_ALPHA)
-        if alpha > 0.0:
-            chance = 4294967296.0 * (1.0 - process_value(pf, pi, p, U_BETA))
-            if si[lane, pi[S_CLOSED] + p] == 0:
-                chance = 4294967296.0 * alpha
-            bits = draw_bits(key, STREAM_PROCESS, step, p // 4)
-            word = bits[(p // 2) % 2]
-            low = (word >> as_uint64(32 * (p % 2))) & as_uint64(0xFFFFFFFF)
-            si[lane, pi[S_CLOSED] + p] = 1 if float(low) < chance else 0
+    if pi[I_SEEN_PROCESSES] > 0:
+        _close_and_open(lane, key, step, pf, pi, si)
     if pi[I_HAS_PROMOTIONS] == 1:
         look_up_promotions(lane, key, pf, pi, sf, si)
+
+
+@inlined_function
+def _close_and_open(lane: int, key: Any, step: int, pf: Float, pi: Int, si: Int) -> None:
+    """Lanes, nodes and fleets, each a Markov chain; four of them share one draw, 32 bits each."""
+    group = -1
+    bits = draw_bits(key, STREAM_PROCESS, step, NONE)
+    for i in range(pi[I_SEEN_PROCESSES]):
+        p = seen_process(pi, i)
+        chance = 4294967296.0 * (1.0 - process_value(pf, pi, p, U_BETA))
+        if si[lane, pi[S_CLOSED] + p] == 0:
+            chance = 4294967296.0 * process_value(pf, pi, p, U_ALPHA)
+        if p // 4 != group:
+            group = p // 4
+            bits = draw_bits(key, STREAM_PROCESS, step, group)
+        word = bits[0] if (p // 2) % 2 == 0 else bits[1]
+        low = (word >> as_uint64(32 * (p % 2))) & as_uint64(0xFFFFFFFF)
+        si[lane, pi[S_CLOSED] + p] = 1 if float(low) < chance else 0

@@ -176,4 +176,6 @@ def presets() -> dict[str, Settings]:
     for lead in (2, 3, 4):
         for premium in DUAL_PREMIUMS:
             found[f"dual_sourcing_l{lead}_c{premium}"] = dual_sourcing(lead, premium)
-    return {name: {"name": name, **settings} for name, settings in found.items()}
+    # Costs without revenue: a purse that lasts, so that no cost of an empty one is reported.
+    purse = {"treasury": {"initial_usd": 1e7}}
+    return {name: {"name": name, **purse, **settings} for name, settings in found.items()}
