@@ -27,7 +27,6 @@ from .layout import (
     H_PRICE_USD,
     H_VALUE_USD,
     H_VOLUME,
-    I_FLEETS,
     I_GOODS,
     I_MODES,
     I_NODES,
@@ -164,8 +163,9 @@ def _plan_node(
                     units = min(scratch[WANTED, r, g] * (stock / asked), left)
                     scratch[WANTED, r, g] = units
                     left -= units
-    for f in range(pi[I_FLEETS]):
-        fleet_hours[f] = 0.0
+    for r in range(first, end):
+        if route_at(pi, r, R_FLEET) >= 0:
+            fleet_hours[route_at(pi, r, R_FLEET)] = 0.0
     for r in range(first, end):
         capacity, fleet = route_value(pf, pi, r, Q_CAPACITY), route_at(pi, r, R_FLEET)
         if capacity >= UNLIMITED and fleet < 0:
