@@ -17,8 +17,13 @@ from .core.yaml_reader import read_yaml
 from .energy.domain import EnergyDomain
 from .energy.named import SHELF as ENERGY_SHELF
 from .energy.scenario import EnergyScenario
+from .logistics.domain import LogisticsDomain
+from .logistics.named import knows as is_logistics
+from .logistics.named import logistics_scenario
+from .logistics.named import names as logistics_names
+from .logistics.scenario import LogisticsScenario
 
-Scenario = EnergyScenario | ComputeScenario
+Scenario = EnergyScenario | ComputeScenario | LogisticsScenario
 ScenarioLike = str | Path | Mapping[str, Any] | Scenario
 
 # Scenarios of each domain, the class that runs them and its default action mode. Settings that
@@ -47,6 +52,9 @@ REGISTERED = (
     Registration("daogym/EnergyGridDevices-v0", "lv_rural", {"action_mode": "device"}),
     Registration("daogym/EnergyGridVoted-v0", "lv_rural_voted", {}),
     Registration("daogym/ComputeMarket-v0", "gpu_week", {}),
+    Registration("daogym/Logistics-v0", "supply_network", {}),
+    Registration("daogym/LogisticsBlind-v0", "supply_network_blind", {}),
+    Registration("daogym/LogisticsLostSales-v0", "lost_sales_poisson_l4_p4", {}),
 )
 
 
@@ -70,6 +78,7 @@ def domain_name(scenario: ScenarioLike) -> str:
         if stem in shelf.names:
             return name
     known = tuple(n for shelf, _, _ in _DOMAINS.values() for n in shelf.names)
+    known += logistics_names()
     unknown("scenario", stem, known, "or the path of a .yaml file")
     raise AssertionError
 
@@ -93,6 +102,8 @@ def _domain_in(path: Path) -> Any:
 
 def load_scenario(scenario: ScenarioLike, changes: Mapping[str, Any] | None = None) -> Any:
     """The validated scenario behind a name, a YAML path, a mapping or a scenario object."""
+    if is_logistics(scenario):
+        return logistics_scenario(scenario, changes)  # type: ignore[arg-type]
     return _DOMAINS[domain_name(scenario)][0].scenario(scenario, changes)
 
 
@@ -120,7 +131,8 @@ def make_simulator(
         threads: threads of that call.
         split: "train", "validation", "test" or "all": where episodes start.
         action_mode: of the domain; the energy grid has "fleet" (default) and "device", the compute
-            market "operator" (default) and "scheduler".
+            market "operator" (default) and "scheduler", a supply network "base_stock" and "orders"
+            (default: the scenario's).
         autoreset, stagger, carry: see `Simulator`.
         episode_days: overrides the scenario's.
         chain_days: one episode of this many days in a row, for continuous operation; observations
@@ -138,6 +150,11 @@ def make_simulator(
                 f"of your own its options itself, got {split!r}, {action_mode!r}, {episode_days!r}"
             )
         domain = scenario
+    elif is_logistics(scenario):
+        days = chain_days if chain_days is not None else episode_days
+        changes = None if days is None else {"horizon_days": days}
+        network = logistics_scenario(scenario, changes)  # type: ignore[arg-type]
+        domain = LogisticsDomain(network, split=split, action_mode=action_mode)
     else:
         changes = None if episode_days is None else {"episode_days": episode_days}
         settings = load_scenario(scenario, changes)

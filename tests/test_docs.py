@@ -21,6 +21,7 @@ from daogym.envs.energy.scenario import GOVERNED_PARAMETERS, EnergyScenario
 
 ROOT = Path(__file__).resolve().parents[1]
 ENERGY = ROOT / "docs" / "energy.md"
+LOGISTICS = ROOT / "docs" / "logistics.md"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/*/data/*.md")])
 TABLE = re.compile(r"<!-- table: (\w+) -->\n(.*?)<!-- end -->", re.DOTALL)
 
@@ -156,8 +157,9 @@ def test_voted_events_are_the_codes() -> None:
 
 
 def test_the_ids_are_the_registered_ones() -> None:
-    text = ENERGY.read_text(encoding="utf-8")
-    named = set(re.findall(r"`(daogym/[\w-]+)`", text))
+    named: set[str] = set()
+    for page in (ENERGY, LOGISTICS):
+        named |= set(re.findall(r"`(daogym/[\w-]+)`", page.read_text(encoding="utf-8")))
     assert named == {entry.id for entry in daogym.REGISTERED}
 
 

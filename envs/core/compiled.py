@@ -126,6 +126,15 @@ def kernel_function(function: F) -> F:
     return numba.njit(error_model="numpy", fastmath=False)(function)  # type: ignore[no-any-return]
 
 
+def inlined_function(function: F) -> F:
+    """A `kernel_function` that is copied into every caller.
+
+    Each array is handed to a function that is not inlined as seven to ten words, so in kernels of
+    many short functions the calls cost more than the work.
+    """
+    return numba.njit(error_model="numpy", fastmath=False, forceinline=True)(function)  # type: ignore[no-any-return]
+
+
 def kernel_entry(*, parallel: bool = False) -> Callable[[F], F]:
     """A function called from Python; its machine code is kept in `compiled_folder`."""
 

@@ -149,6 +149,10 @@ EXOGENOUS_STATE = {
         "region_price", "region_carbon", "node_up", "node_change", "up_share", "token_price",
         "feed",
     ),
+    "logistics": (
+        "episode", "episode_key", "step", "first_day", "closed", "promotion_start", "level",
+        "level_seen", "promotion_factor", "demand_units", "ewma_units", "governed",
+    ),
 }  # fmt: skip
 EXOGENOUS_FIELDS = {
     "energy": (
@@ -183,9 +187,8 @@ EXOGENOUS_FIELDS = {
         "token_price",
         "report_held",
     ),
+    "logistics": ("time_left", "demand"),
 }
-# Fields of the first observation that come first and are the world's alone.
-LAST_EXOGENOUS_FIELD = {"energy": "price", "compute": "carbon"}  # fmt: skip
 
 
 def test_no_action_moves_the_world(make: Any, hashed_actions: Any, entry: Registration) -> None:
@@ -221,9 +224,9 @@ def test_an_episode_of_a_batch_replays_alone(make: Any, hashed_actions: Any) -> 
         alone.step(hashed_actions(4, alone.action_size, step + 500)[3:4])
     for step in range(horizon, horizon + 3):
         alone.step(hashed_actions(4, alone.action_size, step)[3:4])
-    last = LAST_EXOGENOUS_FIELD[alone.domain.name]
-    columns = slice(0, alone.observation_fields.slice(last).stop)
-    assert np.array_equal(alone.observations[0, columns], batch_run[-1][0][3, columns])
+    for field in EXOGENOUS_FIELDS[alone.domain.name]:
+        columns = alone.observation_fields.slice(field)
+        assert np.array_equal(alone.observations[0, columns], batch_run[-1][0][3, columns])
     assert np.array_equal(alone.baselines, batch_run[-1][2][3:4])
 
 

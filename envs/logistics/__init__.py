@@ -1,0 +1,1 @@
+"""A supply network under a DAO's rules."""

@@ -1,0 +1,290 @@
+"""The supply network as the simulator sees it: names, fields, tables, parameters and kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date as Date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daogym.envs.core.fields import Field, FieldSet
+from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.strict import hash_model
+
+from . import kernel
+from . import layout as at
+from .governed import G_PURCHASE_ALLOWANCE_USD_PER_WEEK, GOVERNED_PARAMETERS
+from .layout import AUTORESETS, COSTS, EVENTS, LAWS, OUT_WIDTH, TERMS, state_layout
+from .network import Network
+from .observation import observation_fields, pipeline_slots, seen_processes
+from .scenario import LogisticsScenario
+
+if TYPE_CHECKING:
+    from daogym.envs.core.simulator import Simulator
+
+    from .rules import Controller
+
+ActionMode = Literal["base_stock", "orders"]
+SPLITS = ("train", "validation", "test", "all")
+
+
+class LogisticsDomain:
+    """One scenario of the supply network, in one action mode and one split.
+
+    Args:
+        split: "train", "validation", "test" or "all": each has worlds of its own.
+        action_mode: "base_stock" (order-up-to levels and shares of modes) or "orders" (units of
+            each good on each route); default the scenario's.
+
+    Raises:
+        ConfigError: the scenario is at fault; the message names the key.
+        ValueError: unknown split or action mode.
+    """
+
+    name = "logistics"
+    currency = "USD"
+    term_names, cost_names, event_names = TERMS, COSTS, EVENTS
+    out_width = OUT_WIDTH
+    step_serial = staticmethod(kernel.step_serial)
+    step_parallel = staticmethod(kernel.step_parallel)
+    reset_lanes = staticmethod(kernel.reset_lanes)
+
+    def __init__(
+        self,
+        scenario: LogisticsScenario,
+        *,
+        split: str = "train",
+        action_mode: str | None = None,
+    ) -> None:
+        mode = scenario.action_mode if action_mode is None else action_mode
+        if split not in SPLITS:
+            raise ValueError(f"split: one of {', '.join(SPLITS)} expected, got {split!r}")
+        if mode not in ("base_stock", "orders"):
+            raise ValueError(f"action_mode: 'base_stock' or 'orders' expected, got {mode!r}")
+        self.scenario = scenario
+        self.split = split
+        self.action_mode: ActionMode = mode  # type: ignore[assignment]
+        self.network = Network(scenario)
+        self.horizon = scenario.horizon_days
+        self.reward_scale = scenario.reward_scale
+        self.governed = scenario.charter.values(GOVERNED_PARAMETERS)
+        self._flags = self._what_there_is()
+        self.observation_fields = observation_fields(self.network, self._flags)
+        self.action_fields = self._action_fields()
+        network = self.network
+        self.state_layout = state_layout(
+            nodes=network.n_nodes, goods=network.n_goods, routes=len(network.route_list),
+            modes=network.n_modes, processes=len(network.tables["processes"]),
+            regions=len(network.regions), customers=len(network.customers), ring=network.ring,
+            order_ring=network.order_ring, keeps_orders=network.keeps_orders,
+        )  # fmt: skip
+        self.scenario_hash = hash_model(scenario)[:16]
+
+    @property
+    def tables(self) -> tuple[Any, ...]:
+        """Nothing: all tables lie in the parameter vectors, see tables.py."""
+        return ()
+
+    @property
+    def reset_tables(self) -> tuple[Any, ...]:
+        """Nothing, as `tables`."""
+        return ()
+
+    def _what_there_is(self) -> dict[str, int]:
+        s, network = self.scenario, self.network
+        demand = s.demand
+        seasons = any(good.season_share > 0.0 for good in s.goods)
+        weekly = len(set(demand.weekday_factors)) > 1
+        stakes = any(mode.stake_usd > 0.0 for mode in s.modes)
+        allowance = self.governed[G_PURCHASE_ALLOWANCE_USD_PER_WEEK]
+        return {
+            "order_ring": network.order_ring if network.keeps_orders else 0,
+            "varied_start": int(s.varied_start),
+            "has_calendar": int(seasons or weekly),
+            "has_promotions": int(demand.promotion_probability > 0.0),
+            "has_outlook": int(
+                s.forecast.track == "informed" and (seasons or demand.promotion_probability > 0.0)
+            ),
+            "has_levels": int(demand.level_deviation > 0.0),
+            "informed": int(s.forecast.track == "informed"),
+            "has_ration": int(any(mode.is_rationed for mode in s.modes)),
+            "has_stakes": int(stakes),
+            "has_allowance": int(allowance < GOVERNED_PARAMETERS[
+                G_PURCHASE_ALLOWANCE_USD_PER_WEEK].high),
+            "seen_processes": len(seen_processes(network)),
+            "shown_governed": len(GOVERNED_PARAMETERS) if stakes else 0,
+            "pipeline_slots": len(pipeline_slots(network)),
+        }  # fmt: skip
+
+    def _action_fields(self) -> FieldSet:
+        network, s = self.network, self.scenario
+        goods = network.n_goods
+        if self.action_mode == "orders":
+            largest = network.tables["route_values"][:, at.Q_LARGEST_ORDER]
+            names = [
+                f"{lane.origin} to {lane.destination} by {s.modes[route.mode].name}"
+                for route in network.route_list
+                for lane in [network.lane_list[route.lane]]
+            ]
+            return FieldSet([
+                Field("order", "units", 0.0, np.repeat(largest[:, None], goods, axis=1),
+                      (len(names), goods), "of each good on each route: " + ", ".join(names)),
+            ])  # fmt: skip
+        span = s.actions.multiplier_span
+        fields = [
+            Field("level", "1", 1.0 - span, 1.0 + span, (len(s.tiers), goods),
+                  "order-up-to level / its level at action 0, by tier and good: "
+                  + ", ".join(s.tiers)),
+        ]  # fmt: skip
+        if network.knobs:
+            names = [
+                mode if n < 0 else f"{mode} to {network.node_names[n]}" for mode, n in network.knobs
+            ]
+            fields.append(
+                Field("share", "1", -1.0, 1.0, (len(names),),
+                      "share of orders by a mode, -1: none, 0: the scenario's, 1: the largest: "
+                      + ", ".join(names)),
+            )  # fmt: skip
+        return FieldSet(fields)
+
+    @property
+    def controller_names(self) -> tuple[str, ...]:
+        """Names that `make_controller` knows."""
+        from .controllers import controller_names
+
+        return controller_names(self.scenario)
+
+    @property
+    def rule_names(self) -> tuple[str, ...]:
+        """The rules among them: candidates for score 0."""
+        from .controllers import rule_names
+
+        return rule_names(self.scenario)
+
+    @property
+    def trivial_names(self) -> tuple[str, ...]:
+        """Controllers that never look."""
+        from .controllers import TRIVIAL_NAMES
+
+        return TRIVIAL_NAMES
+
+    @property
+    def noop_name(self) -> str:
+        """The controller that orders up to the scenario's own levels."""
+        return self.rule_names[0]
+
+    def make_controller(self, name: str) -> Controller:
+        """A controller for this scenario; its `action_mode` need not be this domain's.
+
+        Raises:
+            ValueError: no controller has this name.
+        """
+        from .controllers import make_controller
+
+        return make_controller(name, self.scenario)
+
+    def make_teacher(self) -> Controller:
+        """A controller worth imitating that sees no more than the observation holds.
+
+        Raises:
+            ValueError: nothing of this scenario's demand is known ahead.
+        """
+        return self.make_controller("anticipating")
+
+    def upper_bound(self, simulator: Simulator) -> Float:
+        """USD that no controller can exceed in the episode each lane is about to play, (N,)."""
+        from .bound import upper_bound
+
+        return upper_bound(simulator)
+
+    def start_day(self, date: str) -> int:
+        """Day of the year (0 to 364) of a date such as ``2023-05-14``; 29 February is 1 March.
+
+        Raises:
+            ValueError: not a date.
+        """
+        try:
+            day = Date.fromisoformat(date)
+        except ValueError:
+            raise ValueError(f"date: YYYY-MM-DD expected, got {date!r}") from None
+        if (day.month, day.day) == (2, 29):
+            return 59
+        return (Date(2023, day.month, day.day) - Date(2023, 1, 1)).days
+
+    def render(self, simulator: Any, lane: int) -> NDArray[np.uint8]:
+        """Picture of one lane, (700, 1120, 3); see view.py."""
+        from .view import render
+
+        return render(self, simulator, lane)
+
+    def plot_episodes(
+        self, players: Sequence[tuple[str, Simulator, Callable[[Any], Any]]], path: Path
+    ) -> None:
+        """Play lane 0 of each (name, simulator, act) to its end; draw the episodes side by side.
+
+        The simulators stand at a start and do not reset themselves (autoreset "disabled").
+        """
+        from .view import episode_plot, record_episode
+
+        episode_plot([record_episode(s, act, name=name) for name, s, act in players], path)
+
+    def pack(self, autoreset: str, stagger: bool, carry: bool) -> tuple[Float, Int]:
+        """Parameter vectors: numbers in the order of layout.FLOATS and INTEGERS, then tables."""
+        if carry:
+            raise ValueError(
+                "carry: a supply network begins every episode anew; use a longer horizon_days"
+            )
+        s, d, network = self.scenario, self.scenario.demand, self.network
+        whole: dict[str, int] = {
+            "nodes": network.n_nodes, "goods": network.n_goods, "routes": len(network.route_list),
+            "lanes": len(network.lane_list), "modes": network.n_modes, "tiers": len(s.tiers),
+            "knobs": len(network.knobs), "processes": len(network.tables["processes"]),
+            "fleets": len(network.fleets), "regions": len(network.regions),
+            "customers": len(network.customers), "ring": network.ring, "horizon": self.horizon,
+            "observed_days_left": s.observed_days_left,
+            "action_orders": int(self.action_mode == "orders"),
+            "whole_orders": int(s.actions.whole_orders),
+            "autoreset": AUTORESETS.index(autoreset), "stagger": int(stagger),
+            "split": SPLITS.index(self.split), "law": LAWS.index(d.law), "size": d.size,
+            "step_day": d.step_day, "observation": self.observation_fields.size, **self._flags,
+        }  # fmt: skip
+        volume = np.array([good.volume for good in s.goods])
+        persistence = d.level_persistence
+        real = {
+            "multiplier_span": s.actions.multiplier_span, "deviation_units": d.deviation_units,
+            "level_deviation": d.level_deviation, "level_persistence": persistence,
+            "level_innovation": d.level_deviation * float(np.sqrt(1.0 - persistence**2)),
+            "promotion_probability": d.promotion_probability,
+            "promotion_days": float(d.promotion_days), "promotion_factor": d.promotion_factor,
+            "backlogged_share": d.backlogged_share, "backlog_usd": d.backlog_usd_per_day,
+            "lost_usd": d.lost_usd, "ewma_share": d.ewma_share,
+            "level_error": s.forecast.level_error, "fill_rate_floor": s.fill_rate_floor,
+            "initial_treasury_usd": s.treasury.initial_usd,
+            "demand_volume": float((network.local_mean * volume).sum()),
+        }  # fmt: skip
+        fields = self.observation_fields
+        tables = {
+            **network.tables, "pipeline_slots": pipeline_slots(network),
+            "seen_processes": seen_processes(network),
+            "observed": np.stack([fields.low, 2.0 / (fields.high - fields.low)]),
+        }  # fmt: skip
+        floats: list[Any] = [[real[name] for name in at.FLOATS], self.governed]
+        integers: list[Any] = []
+        float_width, integer_width = at.N_FLOAT, at.N_INTEGER + at.N_TABLE
+        integer_width += len(self.state_layout.offsets)
+        offsets = []
+        for name in at.TABLES:
+            table = np.asarray(tables[name])
+            if table.dtype == np.float64:
+                offsets.append(float_width)
+                floats.append(table.reshape(-1))
+                float_width += table.size
+            else:
+                offsets.append(integer_width)
+                integers.append(table.reshape(-1))
+                integer_width += table.size
+        head = [whole[name] for name in at.INTEGERS] + offsets + self.state_layout.offsets.tolist()
+        return np.concatenate(floats), np.concatenate([head, *integers]).astype(np.int64)

@@ -1,0 +1,129 @@
+"""One day of the supply network, top to bottom: request, gate, world, settle, report.
+
+`step_serial` and `step_parallel` step all environments in one call; both run `step_range`, so
+there is one implementation of the dynamics for one environment and for thousands, for a serial
+system of two stages and for a network of a thousand nodes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import prange
+from numpy.typing import NDArray
+
+from daogym.envs.core.compiled import kernel_entry, kernel_function
+from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.uncounted import uncounted
+
+from .demand import draw_day
+from .episode import begin_episode, pass_night
+from .flow import serve, ship
+from .layout import (
+    AUTORESET_NEXT_STEP,
+    AUTORESET_SAME_STEP,
+    I_AUTORESET,
+    I_FLEETS,
+    I_GOODS,
+    I_HORIZON,
+    I_MODES,
+    I_OBSERVATION,
+    I_REGIONS,
+    I_ROUTES,
+    OUT_WIDTH,
+    S_DONE,
+    S_STEP,
+    S_SUMS,
+)
+from .observation import write_observation
+from .orders import SCRATCH_ROWS, gate_orders, make_orders
+from .settle import settle
+
+Flags = NDArray[np.uint8]
+Float32 = NDArray[np.float32]
+
+
+@kernel_function
+def step_range(
+    low: int, high: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32,
+    observations: Float32, out: Float, flags: Flags,
+) -> int:  # fmt: skip
+    """Step the environments ``low <= lane < high``; see `core.simulator.Domain` for the arrays.
+
+    Returns a number that keeps the scratch memory alive to the end.
+    """
+    scratch_memory = np.zeros((SCRATCH_ROWS, max(pi[I_ROUTES], pi[I_MODES]), pi[I_GOODS]))
+    region_memory = np.zeros((2, pi[I_REGIONS]))
+    fleet_memory = np.zeros(pi[I_FLEETS])
+    clean_memory = np.zeros(actions.shape[1])
+    # Once inside, nothing counts the arrays any more.
+    pf, pi, sf, si = uncounted(pf), uncounted(pi), uncounted(sf), uncounted(si)
+    actions, observations = uncounted(actions), uncounted(observations)
+    out, flags = uncounted(out), uncounted(flags)
+    scratch, clean = uncounted(scratch_memory), uncounted(clean_memory)
+    region_sums, fleet_hours = uncounted(region_memory), uncounted(fleet_memory)
+    for lane in range(low, high):
+        flags[0, lane] = 0
+        flags[1, lane] = 0
+        for c in range(OUT_WIDTH):
+            out[0, lane, c] = 0.0
+        if si[lane, pi[S_DONE]] == 1:
+            if pi[I_AUTORESET] == AUTORESET_NEXT_STEP:
+                begin_episode(lane, pf, pi, sf, si)
+                write_observation(lane, pf, pi, sf, si, observations[0])
+            continue
+        make_orders(lane, pf, pi, sf, si, actions, clean, scratch, out)
+        gate_orders(lane, pf, pi, sf, si, scratch, out)
+        draw_day(lane, pf, pi, sf, si)
+        ship(lane, pf, pi, sf, si, scratch, fleet_hours, out)
+        serve(lane, pf, pi, sf, region_sums, out)
+        settle(lane, pf, pi, sf, si, out)
+        pass_night(lane, pf, pi, sf, si)
+        for c in range(OUT_WIDTH):
+            sf[lane, pi[S_SUMS] + c] += out[0, lane, c]
+        write_observation(lane, pf, pi, sf, si, observations[0])
+        if si[lane, pi[S_STEP]] >= pi[I_HORIZON]:
+            flags[0, lane] = 1
+            si[lane, pi[S_DONE]] = 1
+            for c in range(OUT_WIDTH):
+                out[1, lane, c] = sf[lane, pi[S_SUMS] + c]
+            for d in range(pi[I_OBSERVATION]):
+                observations[1, lane, d] = observations[0, lane, d]
+            if pi[I_AUTORESET] == AUTORESET_SAME_STEP:
+                begin_episode(lane, pf, pi, sf, si)
+                write_observation(lane, pf, pi, sf, si, observations[0])
+    return len(scratch_memory) + len(region_memory) + len(fleet_memory) + len(clean_memory)
+
+
+@kernel_entry()
+def step_serial(
+    n_chunk: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32,
+    observations: Float32, out: Float, flags: Flags,
+) -> None:  # fmt: skip
+    """Step all environments on the calling thread."""
+    step_range(0, len(si), pf, pi, sf, si, actions, observations, out, flags)
+
+
+@kernel_entry(parallel=True)
+def step_parallel(
+    n_chunk: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32,
+    observations: Float32, out: Float, flags: Flags,
+) -> None:  # fmt: skip
+    """Step all environments in `n_chunk` pieces over Numba's threads."""
+    n = len(si)
+    for chunk in prange(n_chunk):
+        step_range(
+            chunk * n // n_chunk, (chunk + 1) * n // n_chunk, pf, pi, sf, si, actions,
+            observations, out, flags,
+        )  # fmt: skip
+
+
+@kernel_entry()
+def reset_lanes(
+    mask: NDArray[np.bool_], pf: Float, pi: Int, sf: Float, si: Int,
+    observations: Float32,
+) -> None:  # fmt: skip
+    """Begin the next episode of the masked lanes and write their observations."""
+    for lane in range(len(si)):
+        if mask[lane]:
+            begin_episode(lane, pf, pi, sf, si)
+            write_observation(lane, pf, pi, sf, si, observations[0])

@@ -1,0 +1,84 @@
+"""Rule-based controllers: a few lines of arithmetic on stock, pipeline and backlog of all lanes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daogym.envs.core.layout import Float
+
+from . import layout as at
+
+if TYPE_CHECKING:
+    from daogym.envs.core.simulator import Simulator
+
+ActionMode = Literal["base_stock", "orders"]
+Actions = NDArray[np.float32]
+
+
+class Controller:
+    """Acts for all lanes of a simulator; what it keeps between steps is dropped by `reset`."""
+
+    name = ""
+    action_mode: ActionMode = "orders"
+
+    def reset(self, simulator: Simulator) -> None:
+        """Get ready for a simulator whose lanes stand at their starts.
+
+        Raises:
+            ValueError: the simulator takes actions of the other mode.
+        """
+        mode = simulator.domain.action_mode  # type: ignore[attr-defined]
+        if mode != self.action_mode:
+            raise ValueError(
+                f"{self.name} acts in mode {self.action_mode!r}, the simulator takes {mode!r}"
+            )
+
+    def act(self, simulator: Simulator) -> Actions:
+        """Normalised actions, (N, action_size) float32."""
+        raise NotImplementedError
+
+
+class BaseStock(Controller):
+    """Every place orders up to the scenario's echelon base-stock levels: the zero action."""
+
+    name = "base_stock"
+    action_mode: ActionMode = "base_stock"
+
+    def act(self, simulator: Simulator) -> Actions:
+        return np.zeros((simulator.num_envs, simulator.action_size), dtype=np.float32)
+
+
+def network_of(simulator: Simulator) -> Any:
+    """The domain's `Network`."""
+    return simulator.domain.network  # type: ignore[attr-defined]
+
+
+def pipeline_units(simulator: Simulator) -> Float:
+    """(N, days, nodes, goods) on the way, by days until arrival: 1, 2, ..."""
+    ring = simulator.state("pipeline_units")
+    days = ring.shape[1] - 1
+    step = simulator.state("step")[:, None]
+    slot = (step + 1 + np.arange(days)) % ring.shape[1]
+    return np.asarray(ring[np.arange(len(ring))[:, None], slot])
+
+
+def positions(simulator: Simulator) -> Float:
+    """(N, nodes, goods) echelon inventory positions, a node's own outstanding orders included."""
+    units = simulator.state("echelon_units").copy()
+    owed = simulator.state("owed_units")
+    if owed.shape[1]:
+        outstanding = owed + simulator.state("mail_units").sum(axis=1)
+        routes = network_of(simulator).tables["routes"]
+        for r, destination in enumerate(routes[:, at.R_DESTINATION].tolist()):
+            units[:, destination] += outstanding[:, r]
+    return units
+
+
+def order_actions(simulator: Simulator, orders: Float) -> Actions:
+    """Orders (N, routes, goods) in units as actions of the mode "orders"."""
+    largest = network_of(simulator).tables["route_values"][:, at.Q_LARGEST_ORDER]
+    shares = np.clip(2.0 * orders / largest[:, None] - 1.0, -1.0, 1.0)
+    return shares.reshape(simulator.num_envs, -1).astype(np.float32)
