@@ -26,18 +26,25 @@ class RollingPlan(Controller):
 
     Demand is expected at its calendar's mean times what is known of promotions (informed track)
     and of the level: with the informed track the observed one, trusted as its error deserves and
-    fading as its process does. To hold stock against errors, demand of the first day is raised by
-    `safety` standard deviations of a day's demand.
+    fading as its process does. To hold stock against errors, late deliveries and closures, all
+    demand is raised by the share `reserve`, that of the first day by `safety` standard deviations
+    as well.
 
     Args:
         perfect: plan with the true demand of the episode instead.
     """
 
     def __init__(
-        self, days: int = 10, hold: int = 4, safety: float = 3.0, perfect: bool = False
+        self,
+        days: int = 14,
+        hold: int = 4,
+        safety: float = 3.0,
+        reserve: float = 0.4,
+        perfect: bool = False,
     ) -> None:
         self.name = "plan_perfect" if perfect else "rolling_plan"
-        self.days, self.hold, self.safety, self.perfect = days, hold, safety, perfect
+        self.days, self.hold, self.perfect = days, hold, perfect
+        self.safety, self.reserve = safety, reserve
         self._demand: Float = np.empty(0)
         self._plans: list[tuple[int, Float]] = []
 
@@ -112,7 +119,7 @@ class RollingPlan(Controller):
         spread = np.sqrt(np.maximum(network._variance()[network.customers], 0.0))
         first = np.zeros(self.days)
         first[0] = self.safety
-        known = known + first[:, None, None] * spread
+        known = known * (1.0 + self.reserve) + first[:, None, None] * spread
         demand[:, :, network.customers] = known
         return demand
 

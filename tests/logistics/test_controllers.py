@@ -75,8 +75,18 @@ def test_simple_dual_policies_come_near_the_optimum_and_not_below() -> None:
     assert optimum * 0.99 < found["tailored_base_surge"] < 1.30 * optimum
 
 
-def test_foresight_earns_more_than_forecasts_and_those_more_than_the_lowest_levels() -> None:
-    changes = {"horizon_days": 40}
+def test_foresight_of_demand_earns_more_than_its_expectation() -> None:
+    """Without late deliveries and closures, which no plan foresees."""
+    base = make_network("supply_network").scenario.model_dump(mode="json")
+    changes = {
+        "horizon_days": 40,
+        "modes": [
+            {**mode, "late_probability": 0.0, "fleet": mode["fleet"] and {
+                **mode["fleet"], "grounding_alpha": 0.0}} for mode in base["modes"]
+        ],
+        "lanes": [{**lane, "disruption_alpha": 0.0} for lane in base["lanes"]],
+        "nodes": [{**node, "disruption_alpha": 0.0} for node in base["nodes"]],
+    }  # fmt: skip
     idle = money(Constant(np.full(19, -1.0)), "supply_network", 2, changes=changes)
     expected = money(RollingPlan(), "supply_network", 2, changes=changes)
     perfect = money(RollingPlan(safety=0.0, perfect=True), "supply_network", 2, changes=changes)
