@@ -22,6 +22,7 @@ from daogym.envs.energy.scenario import GOVERNED_PARAMETERS, EnergyScenario
 ROOT = Path(__file__).resolve().parents[1]
 ENERGY = ROOT / "docs" / "energy.md"
 LOGISTICS = ROOT / "docs" / "logistics.md"
+COMPUTE = ROOT / "docs" / "compute.md"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/*/data/*.md")])
 TABLE = re.compile(r"<!-- table: (\w+) -->\n(.*?)<!-- end -->", re.DOTALL)
 
@@ -158,7 +159,7 @@ def test_voted_events_are_the_codes() -> None:
 
 def test_the_ids_are_the_registered_ones() -> None:
     named: set[str] = set()
-    for page in (ENERGY, LOGISTICS):
+    for page in (ENERGY, COMPUTE, LOGISTICS):
         named |= set(re.findall(r"`(daogym/[\w-]+)`", page.read_text(encoding="utf-8")))
     assert named == {entry.id for entry in daogym.REGISTERED}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date as calendar_date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from daogym.envs.core.elementwise import log_array
 from daogym.envs.core.fields import Field, FieldSet
@@ -189,6 +191,23 @@ class ComputeDomain:
                 f"date: YYYY-MM-DD or a weekday such as monday expected, got {date!r}"
             ) from None
 
+    def render(self, simulator: Any, lane: int) -> NDArray[np.uint8]:
+        """Picture of one lane now, (height, width, 3); see view.py."""
+        from .view import render
+
+        return render(simulator, lane)
+
+    def plot_episodes(
+        self, players: Sequence[tuple[str, Simulator, Callable[[Any], Any]]], path: Path
+    ) -> None:
+        """Play lane 0 of each (name, simulator, act) to its end; draw the episodes side by side.
+
+        The simulators stand at a start and do not reset themselves (autoreset "disabled").
+        """
+        from .view import episode_plot, record_episode
+
+        episode_plot([record_episode(s, act, name=name) for name, s, act in players], path)
+
     def pack(self, autoreset: str, stagger: bool, carry: bool) -> tuple[Float, Int]:
         """Parameter vectors for one simulator."""
         if carry:
@@ -205,10 +224,10 @@ class ComputeDomain:
             "sizes": [
                 len(self.providers), self.n_nodes, s.job_slots, self.horizon,
                 self.window_days * self.steps_per_day, per_hour, fields.size,
-                self.action_fields.size, duty_width(staking.window_proofs), 0,
+                self.action_fields.size, duty_width(staking.window_proofs),
             ],
             "modes": [
-                AUTORESETS.index(autoreset), stagger, SPLITS.index(self.split), s.market, -1,
+                AUTORESETS.index(autoreset), stagger, SPLITS.index(self.split), s.market,
             ],
             "staking": [
                 staking.window_proofs, staking.most_missed, 0,

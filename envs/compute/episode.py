@@ -26,7 +26,6 @@ from .layout import (
     F_JOBS_HOUR,
     F_PAID_DAY,
     FOR_CAPITAL,
-    M_FIRST_DAY,
     M_MARKET,
     M_SPLIT,
     M_STAGGER,
@@ -122,8 +121,6 @@ def begin_episode(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float)
     si[lane, pi[S_EPISODE]] = episode
     si[lane, pi[S_EPISODE_KEY]] = as_int64(key)
     day = integer(key, STREAM_START, 0, 0, 7)
-    if pi[modes + M_FIRST_DAY] >= 0:
-        day = pi[modes + M_FIRST_DAY]
     if si[lane, pi[S_FORCED_DAY]] >= 0:
         day = si[lane, pi[S_FORCED_DAY]]
     si[lane, pi[S_FIRST_DAY]] = day

@@ -22,7 +22,7 @@ EVENTS = (
     "arrived_jobs", "admitted_jobs", "rejected_jobs", "overflowed_jobs", "matched_jobs",
     "completed_jobs", "missed_jobs", "expired_jobs", "closed_leases",
     "restarted_jobs", "node_failures",
-    "arrived_gpu_h", "served_gpu_h", "lost_gpu_h", "dropped_gpu_h", "offered_gpu_h",
+    "arrived_gpu_h", "served_gpu_h", "lost_gpu_h", "dropped_gpu_h",
     "capacity_gpu_h", "wait_h", "energy_kwh", "carbon_kg", "paid_usd", "clawed_back_usd",
     "sla_credits_usd", "slashed_usd", "jailed_steps", "halted_steps", "unbacked_tokens",
 )  # fmt: skip
@@ -43,10 +43,10 @@ GOVERNED = (
     E_ARRIVED_JOBS, E_ADMITTED_JOBS, E_REJECTED_JOBS, E_OVERFLOWED_JOBS, E_MATCHED_JOBS,
     E_COMPLETED_JOBS, E_MISSED_JOBS, E_EXPIRED_JOBS, E_CLOSED_LEASES,
     E_RESTARTED_JOBS, E_NODE_FAILURES,
-    E_ARRIVED_GPU_H, E_SERVED_GPU_H, E_LOST_GPU_H, E_DROPPED_GPU_H, E_OFFERED_GPU_H,
+    E_ARRIVED_GPU_H, E_SERVED_GPU_H, E_LOST_GPU_H, E_DROPPED_GPU_H,
     E_CAPACITY_GPU_H, E_WAIT_H, E_ENERGY_KWH, E_CARBON_KG, E_PAID_USD, E_CLAWED_BACK_USD,
     E_SLA_CREDITS_USD, E_SLASHED_USD, E_JAILED_STEPS, E_HALTED_STEPS, E_UNBACKED_TOKENS,
-) = range(31)  # fmt: skip
+) = range(30)  # fmt: skip
 (
     G_TAKE_RATE, G_SPREAD_CAP, G_LEAST_STAKE, G_SLASH, G_SMALL_TENANT, G_PROVIDER_CAP,
     G_TREASURY_FLOOR, G_CARBON_CAP,
@@ -123,9 +123,9 @@ N_PARAMETER = 28
 # Inside "sizes" and "modes".
 (
     Z_PROVIDERS, Z_NODES, Z_JOBS, Z_HORIZON, Z_WINDOW, Z_STEPS_PER_HOUR, Z_OBSERVATION, Z_ACTION,
-    Z_DUTY, Z_LAW,
-) = range(10)  # fmt: skip
-(M_AUTORESET, M_STAGGER, M_SPLIT, M_MARKET, M_FIRST_DAY) = range(5)
+    Z_DUTY,
+) = range(9)  # fmt: skip
+(M_AUTORESET, M_STAGGER, M_SPLIT, M_MARKET) = range(4)
 AUTORESETS = ("same_step", "next_step", "disabled")
 AUTORESET_SAME_STEP, AUTORESET_NEXT_STEP, AUTORESET_DISABLED = 0, 1, 2
 LAWS = ("quantiles", "exponential")
@@ -257,7 +257,7 @@ def parameter_layout(n_providers: int, n_observation: int) -> Layout:
 
     return Layout(
         [
-            integer("sizes", 10), integer("modes", 5), integer("staking", STAKING_WIDTH),
+            integer("sizes", 9), integer("modes", 4), integer("staking", STAKING_WIDTH),
             Part("scalars", (len(SCALARS),)),
             Part("providers", (n_providers, PROVIDER_WIDTH)),
             Part("shape_share", (SHAPES,)), Part("shape_gpus", (SHAPES,)),

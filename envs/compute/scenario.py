@@ -115,7 +115,7 @@ class Orders(StrictModel):
     """Orders an hour and GPU of the market: 31.46 an hour on 232 GPUs."""
     log_variance: float = Setting(1.64, ge=0.0, le=4.0)
     """Of the hourly intensity beyond the hour of the week (a Cox process)."""
-    slow_share: float = Setting(0.68, ge=0.0, le=1.0)
+    slow_share: float = Setting(0.70, ge=0.0, le=1.0)
     """Of that variance, the part that is AR(1); the rest is independent by hour."""
     slow_persistence_per_h: float = Setting(0.97, ge=0.0, lt=1.0)
     hour_factors: tuple[float, ...] = Setting((

@@ -19,7 +19,7 @@ from daogym.envs.compute.layout import J_ARRIVAL, J_GPUS, J_WORK
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
 TRACES = Path(__file__).resolve().parents[3] / "shared" / "data" / "compute"
-YEARS, LONGEST_S = 12, 172_800.0
+YEARS, LONGEST_S = 24, 172_800.0
 Float = NDArray[np.float64]
 
 

@@ -110,7 +110,7 @@ def test_a_provider_without_the_least_stake_gets_no_orders() -> None:
 
 
 def test_a_halt_stops_new_leases_only() -> None:
-    simulator = market({}, token={"start_ratio": 0.7}, supply={"outages": False})
+    simulator = market({}, token={"start_ratio": 0.2}, supply={"outages": False})
     actions = np.zeros((N, simulator.action_size))
     actions[:, A_RESERVE] = -1.0
     simulator.state("accounts")[:, TREASURY] = 0
