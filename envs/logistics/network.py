@@ -290,7 +290,7 @@ class Network:
             mean[n] = self.scenario.nodes[n].mean_demand
         return mean
 
-    def _downstream(self, local: Float) -> Float:
+    def downstream(self, local: Float) -> Float:
         """Sums over all nodes that a node supplies by home lanes, itself included."""
         total = local.copy()
         for n in self.upstream_first[::-1]:
@@ -328,8 +328,8 @@ class Network:
         if days and places were independent, times the tier's and good's factor.
         """
         s = self.scenario
-        mean = self._downstream(self.local_mean)
-        deviation = np.sqrt(self._downstream(self._variance()))
+        mean = self.downstream(self.local_mean)
+        deviation = np.sqrt(self.downstream(self.variance()))
         days = self.echelon_lead_days[:, None] + 1.0
         factors = np.ones((len(s.tiers), self.n_goods))
         if s.actions.level_factors:
@@ -345,7 +345,7 @@ class Network:
                 levels[n] = factor * (mean[n] * days[n] + deviation[n] * np.sqrt(days[n]))
         return np.maximum(levels, 0.0)
 
-    def _variance(self) -> Float:
+    def variance(self) -> Float:
         """(N, G) variance of a day's demand at a node, its level included."""
         d, mean = self.scenario.demand, self.local_mean
         law = {

@@ -97,7 +97,7 @@ def observation_fields(network: Network, flags: dict[str, int]) -> FieldSet:
     stocked = np.flatnonzero(~network.supplier)
     goods, customers = network.n_goods, network.customers
     levels = np.maximum(network.base_stock, 1.0)
-    flow = np.maximum(network._downstream(network.local_mean), 0.5)
+    flow = np.maximum(network.downstream(network.local_mean), 0.5)
     mean = np.maximum(network.local_mean[customers], 0.5)
     place, cell = (len(customers), goods), (len(stocked), goods)
     fields = [

@@ -116,7 +116,7 @@ class RollingPlan(Controller):
             factor = factor * np.where(inside.any(axis=2), d.promotion_factor, 1.0)
         mean = network.local_mean[network.customers]
         known = mean * factor[:, :, None, :] * raised[..., None]
-        spread = np.sqrt(np.maximum(network._variance()[network.customers], 0.0))
+        spread = np.sqrt(np.maximum(network.variance()[network.customers], 0.0))
         first = np.zeros(self.days)
         first[0] = self.safety
         known = known * (1.0 + self.reserve) + first[:, None, None] * spread

@@ -112,7 +112,7 @@ class CappedBaseStock(Controller):
     def act(self, simulator: Simulator) -> Actions:
         network: Network = network_of(simulator)
         up_to, days = by_cell(self.parameters)
-        cap = days * network._downstream(network.local_mean)
+        cap = days * network.downstream(network.local_mean)
         units = np.clip(up_to * network.base_stock - positions(simulator), 0.0, cap)
         if network.scenario.actions.whole_orders:
             units = np.rint(units)
@@ -199,7 +199,7 @@ class Sterman(Controller):
     def reset(self, simulator: Simulator) -> None:
         super().reset(simulator)
         network: Network = network_of(simulator)
-        mean = network._downstream(network.local_mean)
+        mean = network.downstream(network.local_mean)
         self._expected = np.tile(mean, (simulator.num_envs, 1, 1))
         self._ordered = self._expected.copy()
 
