@@ -48,6 +48,7 @@ from .layout import (
     L_QUEUED_SLACK,
     L_RUNNING_DONE_H,
     L_RUNNING_GPUS,
+    L_RUNNING_USD_PER_H,
     L_TIER_QUEUED,
     M_MARKET,
     MICRO,
@@ -281,6 +282,7 @@ def count_job(row: Float, step: float, load: Float) -> None:
     if row[J_PROVIDER] >= 0.0:
         load[L_RUNNING_GPUS + band] += gpus
         load[L_RUNNING_DONE_H + band] += gpus * (row[J_WORK] - row[J_REMAINING])
+        load[L_RUNNING_USD_PER_H + band] += gpus * row[J_BID]
         return
     load[L_QUEUED_JOBS + band] += 1.0
     load[L_QUEUED_GPUS + band] += gpus

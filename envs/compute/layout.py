@@ -195,8 +195,8 @@ N_FLOW = 8
 (D_NOW, D_BEFORE, D_HELD) = range(3)
 # Inside "load", (2 + LOAD_TIER, ...): queued and running by band, queued by tier.
 (L_QUEUED_JOBS, L_QUEUED_GPUS, L_QUEUED_LOG_RATIO, L_QUEUED_SLACK, L_RUNNING_GPUS,
- L_RUNNING_DONE_H, L_TIER_QUEUED) = (0, 4, 8, 12, 16, 20, 24)  # fmt: skip
-N_LOAD = 28
+ L_RUNNING_DONE_H, L_RUNNING_USD_PER_H, L_TIER_QUEUED) = (0, 4, 8, 12, 16, 20, 24, 28)  # fmt: skip
+N_LOAD = 32
 
 
 def state_layout(n_providers: int, n_nodes: int, n_jobs: int, duty_steps: int) -> Layout:

@@ -31,6 +31,7 @@ from .layout import (
     L_QUEUED_SLACK,
     L_RUNNING_DONE_H,
     L_RUNNING_GPUS,
+    L_RUNNING_USD_PER_H,
     L_TIER_QUEUED,
     MICRO,
     N_GOVERNED,
@@ -107,6 +108,7 @@ def observation_fields(
                   "mean ln(bid / reference price) of what waits"),
             Field("queued_slack", "h", 0.0, 96.0, band, "mean time to the deadline of what waits"),
             Field("running_gpus", "1", 0.0, 1.0, band, "GPUs at work / GPUs of the market"),
+            Field("running_value", "USD/h", 0.0, 3.0 * gpus, band, "bids of what runs, an hour"),
             Field("running_done", "h", 0.0, 48.0, band, "mean time what runs has run"),
             Field("tier_queued", "1", 0.0, 1.0, tier,
                   "GPUs needed by what waits for this class at least / GPUs of the market"),
@@ -199,8 +201,9 @@ def _write_orders(
         physical[c + 2 * BANDS + b] = sf[lane, load + L_QUEUED_LOG_RATIO + b]
         physical[c + 3 * BANDS + b] = sf[lane, load + L_QUEUED_SLACK + b]
         physical[c + 4 * BANDS + b] = sf[lane, load + L_RUNNING_GPUS + b] * inverse
-        physical[c + 5 * BANDS + b] = sf[lane, load + L_RUNNING_DONE_H + b]
-    c += 6 * BANDS
+        physical[c + 5 * BANDS + b] = sf[lane, load + L_RUNNING_USD_PER_H + b]
+        physical[c + 6 * BANDS + b] = sf[lane, load + L_RUNNING_DONE_H + b]
+    c += 7 * BANDS
     for t in range(TIERS):
         physical[c + t] = sf[lane, load + L_TIER_QUEUED + t] * inverse
         physical[c + TIERS + t] = 0.0
