@@ -36,6 +36,7 @@ def play(settings: Any, name: str | None, seed: int, lanes: int = N) -> Any:
     return money
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", ["gpu_week", "gpu_week+surge", "gpu_week+unreliable", "gpu_week+falling_token"]
 )

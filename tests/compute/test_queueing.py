@@ -44,7 +44,9 @@ def test_waits_of_m_m_c_are_erlang_c(load: float) -> None:
     settings = queue_scenario(
         servers, load, service, {"law": "exponential", "exponential_minutes": service}
     )
-    assert_close(mean_wait(settings, LANES, 30_000), erlang_c_wait(servers, load, service / 60.0))
+    # Few wait at a low load: the same precision takes longer runs.
+    steps = 70_000 if load < 0.7 else 30_000
+    assert_close(mean_wait(settings, LANES, steps), erlang_c_wait(servers, load, service / 60.0))
 
 
 def test_waits_of_m_g_1_are_pollaczek_khinchine() -> None:
