@@ -13,7 +13,7 @@ from daogym.envs.energy import schedules
 from daogym.envs.energy.controllers import CONTROLLER_NAMES, RULE_NAMES, make_controller
 from daogym.envs.energy.lanes import export_price, known_prices, price_rank, volt_var_shares
 from daogym.envs.energy.rules import NoOp, PriceThreshold, SelfConsumption, VoltVar, play
-from daogym.envs.energy.schedules import Constant, Schedule
+from daogym.envs.energy.schedules import Constant, ConstantTarget, Schedule, ScheduledTarget
 
 from .policies import Wild
 
@@ -113,7 +113,7 @@ def test_price_threshold_follows_ranks_and_negative_prices() -> None:
 @pytest.mark.parametrize("step_minutes", [15.0, 5.0])
 def test_a_schedule_reads_its_hours_by_the_clock(step_minutes: float) -> None:
     simulator = simulator_of({"base": "lv_rural", "step_minutes": step_minutes}, lanes=2)
-    controller = Schedule(np.concatenate([np.arange(24) / 24.0, [0.3, -0.7]]))
+    controller = ScheduledTarget(np.concatenate([np.arange(24) / 24.0, [0.3, -0.7]]))
     per_hour = round(60.0 / step_minutes)
     for step in range(simulator.horizon - 1):
         actions = controller.act(simulator)
@@ -122,14 +122,32 @@ def test_a_schedule_reads_its_hours_by_the_clock(step_minutes: float) -> None:
         simulator.step(actions)
 
 
+def test_set_points_of_a_schedule_reach_the_devices_by_the_clock() -> None:
+    """Open loop: nothing measured moves them, and a constant is a schedule of equal hours."""
+    simulator = simulator_of(lanes=2, mode="device")
+    shares = np.linspace(-1.0, 1.0, 24)
+    controller = Schedule(np.concatenate([shares, [-0.2, 0.4, 0.6]]))
+    fields = simulator.action_fields
+    wanted = {"pv_use": -0.2, "pv_reactive": 0.4, "ev_rate": 0.6}
+    for step in range(simulator.horizon - 1):
+        actions = controller.act(simulator)
+        assert actions[:, fields.slice("battery")] == pytest.approx(shares[step // 4], abs=1e-7)
+        for name, value in wanted.items():
+            assert actions[:, fields.slice(name)] == pytest.approx(value, abs=1e-7)
+        simulator.step(actions)
+    constant = Constant(np.array([0.3, -0.2, 0.4, 0.6])).act(simulator)
+    equal = Schedule(np.concatenate([np.full(24, 0.3), [-0.2, 0.4, 0.6]])).act(simulator)
+    assert np.array_equal(constant, equal)
+
+
 def test_candidates_side_by_side_earn_what_they_earn_alone() -> None:
     scenario = daogym.load_scenario("lv_rural")
     candidates = np.array([[0.0, 0.0, 0.0], [-0.4, 0.1, -1.0], [0.7, -0.9, 1.0]])
-    together = schedules.mean_money(scenario, Constant, candidates, days=3)
+    together = schedules.mean_money(scenario, ConstantTarget, candidates, days=3)
     for candidate, money in zip(candidates, together, strict=True):
         simulator = daogym.make_simulator("lv_rural", 3, split="train")
         simulator.reset(seed=schedules.SEARCH_SEED)
-        assert money == play(Constant(candidate), simulator).mean()
+        assert money == play(ConstantTarget(candidate), simulator).mean()
 
 
 def test_searches_beat_where_they_start_and_are_kept(
@@ -143,8 +161,10 @@ def test_searches_beat_where_they_start_and_are_kept(
     monkeypatch.setattr(schedules, "THRESHOLD_DAYS", 4)
     scenario = daogym.load_scenario("lv_rural")
     for search, kind, size in (
-        (schedules.constant_parameters, Constant, 3),
-        (schedules.schedule_parameters, Schedule, 26),
+        (schedules.constant_target_parameters, ConstantTarget, 3),
+        (schedules.scheduled_target_parameters, ScheduledTarget, 26),
+        (schedules.constant_parameters, Constant, 4),
+        (schedules.schedule_parameters, Schedule, 27),
     ):
         found = search(scenario)
         both = schedules.mean_money(scenario, kind, np.stack([np.zeros(size), found]), 4)
@@ -156,7 +176,7 @@ def test_searches_beat_where_they_start_and_are_kept(
 
     monkeypatch.setattr(schedules, "mean_money", None)
     assert np.array_equal(schedules.threshold_parameters(scenario), threshold)
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 def test_names_and_modes() -> None:

@@ -16,10 +16,13 @@ from hypothesis import strategies as st
 
 import daogym
 from daogym.envs.core.simulator import Simulator
+from daogym.envs.energy.scenario import EnergyScenario
 
 pytestmark = pytest.mark.kernel
 
-ENERGY = [e for e in daogym.REGISTERED if daogym.load_scenario(e.scenario).feeder]
+ENERGY = [
+    e for e in daogym.REGISTERED if isinstance(daogym.load_scenario(e.scenario), EnergyScenario)
+]
 LANES = 2
 # A shorter failing sequence is not worth minutes of searching for it.
 PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate)

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 import daogym
 from daogym.envs.core.simulator import Simulator
 from daogym.envs.energy.layout import D_STOCK_PRICE, N_GOVERNED_STATIC, PAST_QUARTERS
+from daogym.envs.energy.scenario import EnergyScenario
 
 pytestmark = pytest.mark.kernel
 
-ENERGY = [e for e in daogym.REGISTERED if daogym.load_scenario(e.scenario).feeder]
+ENERGY = [
+    e for e in daogym.REGISTERED if isinstance(daogym.load_scenario(e.scenario), EnergyScenario)
+]
 LANES = 4
 
 
