@@ -44,8 +44,11 @@ def governed(simulator: Any, lane: int) -> dict[str, float]:
 def expected_step(simulator: Any, lane: int, action: Float) -> ExpectedStep:
     """What the devices of `lane` will do in the coming step under `action` (normalised, valid)."""
     world = _World(simulator, lane)
+    halted = bool(simulator.state("halt")[lane].any())
+    if halted:
+        action = np.zeros_like(action)
     charger_kw = _chargers(world, action)
-    battery_kw, keep, reactive_share = _request(world, action, float(charger_kw.sum()))
+    battery_kw, keep, reactive_share = _request(world, action, float(charger_kw.sum()), halted)
     pv_kw = world.ready_kw * keep
     kva = world.feeder.pv_s_kva
     room = np.sqrt(np.maximum(kva**2 - pv_kw**2, 0.0))
@@ -141,7 +144,7 @@ def _volt_var(voltage: Float) -> Float:
 
 
 def _request(
-    world: _World, action: Float, charger_kw: float
+    world: _World, action: Float, charger_kw: float, halted: bool
 ) -> tuple[Float, NDArray[np.float64], Float]:
     """Battery set-points, share of PV kept, reactive share of each inverter."""
     f = world.feeder
@@ -160,7 +163,7 @@ def _request(
     wanted = float(target[0]) - residual
     able = world.take_kw if wanted > 0 else world.give_kw
     share = np.clip(wanted / able.sum(), -1.0, 1.0) if able.sum() > 0 else 0.0
-    battery = np.clip(share * able + offset, -world.give_kw, world.take_kw)
+    battery = np.clip(share * able + offset, -world.give_kw, world.take_kw) * (not halted)
     export = -(residual + battery.sum())
     cut = max(export - float(cap[0]), 0.0)
     ready = world.ready_kw.sum()

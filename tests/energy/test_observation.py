@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import daogym
 from daogym.envs.core.simulator import Simulator
-from daogym.envs.energy.layout import D_STOCK_PRICE, N_GOVERNED_STATIC, PAST_QUARTERS
+from daogym.envs.energy.layout import D_STOCK_PRICE, PAST_QUARTERS
 from daogym.envs.energy.scenario import EnergyScenario
 
 pytestmark = pytest.mark.kernel
@@ -47,7 +47,7 @@ def meant(simulator: Simulator) -> dict[str, NDArray[Any]]:
         "relay_hold": state("relay_hold_steps") * dt_h,
         "soc_share": state("soc_kwh").sum(axis=1) / capacity,
         "budget_left": state("budget_kwh"),
-        "governed": state("governed")[:, :N_GOVERNED_STATIC],
+        "governed": state("governed")[:, : len(simulator.observation_fields["governed"].low)],
         "bus_voltage": state("voltage_pu")[:, 1:],
         "soc": state("soc_kwh"),
         "battery": state("battery_kw"),

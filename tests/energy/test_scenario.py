@@ -272,7 +272,8 @@ def test_reset_in_the_middle_of_continuous_operation_begins_anew() -> None:
 
 def test_charter_errors_name_the_parameter() -> None:
     def build(parameters: dict[str, Any]) -> None:
-        daogym.make_simulator(load({"charter": {"parameters": parameters}}))
+        voted = {"mode": "voted", "proposals_per_day": 0.0, "parameters": parameters}
+        daogym.make_simulator(load({"charter": voted, "local_market": True, "episode_days": 7}))
 
     with pytest.raises(ConfigError, match="did you mean 'export_limit_share'"):
         build({"export_limit": 0.5})
