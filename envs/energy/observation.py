@@ -103,7 +103,9 @@ def observation_fields(
     n_bus = len(feeder.parent) - 1
     n_pv, n_battery, n_ev = len(feeder.pv_bus), len(feeder.battery_bus), len(feeder.ev_bus)
     pv_kw = max(float(feeder.pv_p_kw.sum()), 1.0)
-    exchange = 2.0 * transformer_kva
+    # A vote may lift the export limit to all that is installed.
+    loading = 4.0 if governance else 2.0
+    exchange = loading * transformer_kva
     shown = len(governed_low) if governance else N_GOVERNED_STATIC
     block = f"mean of each of the next {FORECAST_BLOCKS} two-hour blocks, forecast"
     fields = [
@@ -129,7 +131,7 @@ def observation_fields(
         Field("pv", "kW", 0.0, pv_kw, doc="PV output in the last step, measured"),
         Field("exchange", "kW", -exchange, exchange, doc="last exchange, import positive"),
         Field("curtailed_share", "1", 0.0, 1.0, doc="last share of available PV not used"),
-        Field("loading", "1", 0.0, 2.0, doc="last transformer loading |S| / rating"),
+        Field("loading", "1", 0.0, loading, doc="last transformer loading |S| / rating"),
         Field("oil_temperature", "degC", 0.0, 160.0, doc="top oil of the transformer"),
         Field("hot_spot_temperature", "degC", 0.0, 200.0, doc="hot spot of the transformer"),
         Field("relay_hold", "h", 0.0, 2.0, doc="time until the transformer relay lets go"),
