@@ -17,10 +17,12 @@ LEAST_SHARE = 0.10
 
 
 def decisions(parameters: dict[str, float]) -> Any:
-    """(steps, lanes) whether and what the planning operator does under a static charter."""
+    """(steps, lanes, 2) kW of batteries and PV under the planning operator; nobody proposes."""
+    charter = {"mode": "voted", "proposals_per_day": 0.0, "parameters": parameters}
     simulator = daogym.make_simulator(
-        {"base": "lv_rural", "charter": {"parameters": parameters}}, LANES, split="train"
-    )
+        {"base": "lv_rural", "episode_days": 7, "local_market": True, "charter": charter},
+        LANES, split="train",
+    )  # fmt: skip
     simulator.reset(seed=40)
     controller = RollingMpc("forecast")
     controller.reset(simulator)
