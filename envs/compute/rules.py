@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from daogym.envs.core.controller import Controller as CoreController
 from daogym.envs.core.layout import Float
 
 from .layout import (
@@ -30,30 +31,10 @@ Actions = NDArray[np.float32]
 ActionMode = Literal["operator", "scheduler"]
 
 
-class Controller:
-    """Acts for all lanes of a simulator; what it keeps between steps is dropped by `reset`."""
+class Controller(CoreController):
+    """A controller of this domain; most of them act in mode "operator"."""
 
-    name = ""
     action_mode: ActionMode = "operator"
-
-    def reset(self, simulator: Simulator) -> None:
-        """Get ready for a simulator whose lanes stand at their starts.
-
-        Raises:
-            ValueError: the simulator takes actions of the other mode.
-        """
-        mode = simulator.domain.action_mode  # type: ignore[attr-defined]
-        if mode != self.action_mode:
-            raise ValueError(
-                f"{self.name} acts in mode {self.action_mode!r}, the simulator takes {mode!r}"
-            )
-
-    def act(self, simulator: Simulator) -> Actions:
-        """Normalised actions, (N, action_size) float32."""
-        raise NotImplementedError
-
-    def _idle(self, simulator: Simulator) -> Actions:
-        return np.zeros((simulator.num_envs, simulator.action_size), dtype=np.float32)
 
 
 class Discipline(Controller):

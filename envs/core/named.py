@@ -54,8 +54,8 @@ class Shelf(Generic[M]):
         source = str(spec) if isinstance(spec, (str, Path)) else "scenario"
         scenario = self._base(spec)
         if changes:
-            merged = _merged(scenario.model_dump(mode="json"), changes)
-            scenario = load_mapping(merged, self.model, source)
+            laid_over = merged(scenario.model_dump(mode="json"), changes)
+            scenario = load_mapping(laid_over, self.model, source)
         return scenario
 
     def _base(self, spec: str | Path | Mapping[str, Any] | M) -> M:
@@ -87,7 +87,8 @@ class Shelf(Generic[M]):
         return resources.files(self.package) / "scenarios"
 
 
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with changes laid over them, nested; `parameters` of a charter are replaced."""
     result = dict(base)
     for key, value in changes.items():
         old = result.get(key)
@@ -99,7 +100,7 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         ):
             result[key] = value
         else:
-            result[key] = _merged(old, value)
+            result[key] = merged(old, value)
     return result
 
 

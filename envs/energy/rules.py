@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from daogym.envs.core.controller import Controller as CoreController
 from daogym.envs.core.layout import Float
 
 from .lanes import Actions, export_price, price_rank, volt_var_shares
@@ -25,30 +26,10 @@ if TYPE_CHECKING:
 ActionMode = Literal["fleet", "device"]
 
 
-class Controller:
-    """Acts for all lanes of a simulator; what it keeps between steps is dropped by `reset`."""
+class Controller(CoreController):
+    """A controller of this domain; most of them act in mode "fleet"."""
 
-    name = ""
     action_mode: ActionMode = "fleet"
-
-    def reset(self, simulator: Simulator) -> None:
-        """Get ready for a simulator whose lanes stand at their starts.
-
-        Raises:
-            ValueError: the simulator takes actions of the other mode.
-        """
-        mode = simulator.domain.action_mode  # type: ignore[attr-defined]
-        if mode != self.action_mode:
-            raise ValueError(
-                f"{self.name} acts in mode {self.action_mode!r}, the simulator takes {mode!r}"
-            )
-
-    def act(self, simulator: Simulator) -> Actions:
-        """Normalised actions, (N, action_size) float32."""
-        raise NotImplementedError
-
-    def _idle(self, simulator: Simulator) -> Actions:
-        return np.zeros((simulator.num_envs, simulator.action_size), dtype=np.float32)
 
 
 class NoOp(Controller):

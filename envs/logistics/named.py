@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from daogym.envs.core.named import merged
 from daogym.envs.core.strict import ConfigError, load_mapping, load_yaml
 from daogym.envs.core.yaml_reader import read_yaml
 
@@ -71,8 +72,8 @@ def logistics_scenario(
     source = str(spec) if isinstance(spec, (str, Path)) else "scenario"
     scenario = _base(spec)
     if changes:
-        merged = _merged(scenario.model_dump(mode="json"), changes)
-        scenario = load_mapping(merged, LogisticsScenario, source)
+        laid_over = merged(scenario.model_dump(mode="json"), changes)
+        scenario = load_mapping(laid_over, LogisticsScenario, source)
     return scenario
 
 
@@ -116,16 +117,5 @@ def _from_file(path: Path) -> LogisticsScenario:
     base = settings.pop("base", None)
     if base is None:
         return load_mapping(settings, LogisticsScenario, str(path))
-    merged = _merged(logistics_scenario(str(base)).model_dump(mode="json"), settings)
-    return load_mapping(merged, LogisticsScenario, str(path))
-
-
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(base)
-    for key, value in changes.items():
-        old = result.get(key)
-        if isinstance(value, Mapping) and isinstance(old, Mapping) and key != "parameters":
-            result[key] = _merged(old, value)
-        else:
-            result[key] = value
-    return result
+    laid_over = merged(logistics_scenario(str(base)).model_dump(mode="json"), settings)
+    return load_mapping(laid_over, LogisticsScenario, str(path))

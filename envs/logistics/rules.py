@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from daogym.envs.core.controller import Controller as CoreController
 from daogym.envs.core.layout import Float
 
 from . import layout as at
@@ -18,27 +19,10 @@ ActionMode = Literal["base_stock", "orders"]
 Actions = NDArray[np.float32]
 
 
-class Controller:
-    """Acts for all lanes of a simulator; what it keeps between steps is dropped by `reset`."""
+class Controller(CoreController):
+    """A controller of this domain; most of them act in mode "orders"."""
 
-    name = ""
     action_mode: ActionMode = "orders"
-
-    def reset(self, simulator: Simulator) -> None:
-        """Get ready for a simulator whose lanes stand at their starts.
-
-        Raises:
-            ValueError: the simulator takes actions of the other mode.
-        """
-        mode = simulator.domain.action_mode  # type: ignore[attr-defined]
-        if mode != self.action_mode:
-            raise ValueError(
-                f"{self.name} acts in mode {self.action_mode!r}, the simulator takes {mode!r}"
-            )
-
-    def act(self, simulator: Simulator) -> Actions:
-        """Normalised actions, (N, action_size) float32."""
-        raise NotImplementedError
 
 
 class BaseStock(Controller):
