@@ -122,10 +122,8 @@ class _SourceHashCache(FunctionCache):  # type: ignore[misc]
 
 
 def kernel_function(function: F) -> F:
-    """A function called from compiled code only; it is compiled into its callers."""
-    return _once_for_all_constants(
-        numba.njit(error_model="numpy", fastmath=False, no_cfunc_wrapper=True)(function)
-    )
+    """A function called from compiled code; it is compiled into its callers."""
+    return _compiled_once(function)
 
 
 def inlined_function(function: F) -> F:
@@ -134,42 +132,46 @@ def inlined_function(function: F) -> F:
     Each array is handed to a function that is not inlined as seven to ten words, so in kernels of
     many short functions the calls cost more than the work.
     """
-    return _once_for_all_constants(
-        numba.njit(error_model="numpy", fastmath=False, no_cfunc_wrapper=True, forceinline=True)(
-            function
-        )
-    )
+    return _compiled_once(function, forceinline=True)
 
 
-def _once_for_all_constants(function: Any) -> Any:
-    """Make whole-number constants int64 in calls from compiled code.
+def _compiled_once(function: F, **options: Any) -> F:
+    """A callee, without what doubles a domain's cold start.
 
-    Numba compiles a function anew for each constant it is called with (`Literal[int](1001)` is a
-    type), Philox 23 times in one kernel. LLVM puts the constants in anyway where it inlines.
+    Numba compiles a callee anew for every constant among its arguments (a stream's number, an
+    event's column); here a constant is an int64 like any other. And it gives every function a face
+    for Python and one for C; here only a function that Python does call gets them, from a
+    compilation of its own.
     """
+    # _nrt: whether it may allocate is not its caller's to say (`kernel_entry`).
+    compiled = numba.njit(error_model="numpy", fastmath=False, _nrt=True, **options)(function)
     if numba.config.DISABLE_JIT:
-        return function
-    with_constants = function.get_call_template
-
-    def get_call_template(args: Any, kws: Any) -> Any:
-        kws = {name: _without_constant(kind) for name, kind in kws.items()}
-        return with_constants(tuple(map(_without_constant, args)), kws)
-
-    function.get_call_template = get_call_template
-    return function
-
-
-def _without_constant(kind: Any) -> Any:
-    return kind.literal_type if isinstance(kind, numba.types.IntegerLiteral) else kind
+        return compiled  # type: ignore[no-any-return]
+    inner = numba.njit(
+        error_model="numpy", fastmath=False, _nrt=True, no_cpython_wrapper=True,
+        no_cfunc_wrapper=True, **options,
+    )(function)  # fmt: skip
+    compiled.get_call_template = lambda args, kws: inner.get_call_template(
+        tuple(numba.types.unliteral(kind) for kind in args),
+        {name: numba.types.unliteral(kind) for name, kind in kws.items()},
+    )
+    compiled.get_overload = inner.get_overload
+    return compiled  # type: ignore[no-any-return]
 
 
-def kernel_entry(*, parallel: bool = False) -> Callable[[F], F]:
-    """A function called from Python; its machine code is kept in `compiled_folder`."""
+def kernel_entry(*, parallel: bool = False, allocates: bool = True) -> Callable[[F], F]:
+    """A function called from Python; its machine code is kept in `compiled_folder`.
+
+    Args:
+        allocates: whether its own body makes arrays (`kernel_function`s that it calls may). Where
+            it does not, its arguments are taken without counting references to them, which in a
+            step of many short functions costs more than a tenth of the time.
+    """
 
     def decorate(function: F) -> F:
-        entry = numba.njit(error_model="numpy", fastmath=False, parallel=parallel, nogil=True)(
-            function
-        )
+        entry = numba.njit(
+            error_model="numpy", fastmath=False, parallel=parallel, nogil=True, _nrt=allocates
+        )(function)
         if not numba.config.DISABLE_JIT:
             entry._cache = _SourceHashCache(function)
         return entry  # type: ignore[no-any-return]

@@ -24,13 +24,14 @@ import numpy as np
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Float, Int
 
-from .arrivals import PROPOSED, arrivals, draw_proposal
+from .arrivals import PROPOSED, arrivals, draw_proposal, next_arrival
 from .ballots import AGAINST, BALLOT_NEXT, clear_ballots, pop_ballots, proposal_number
-from .counting import COUNT_CONVICTION
+from .counting import COUNT_CONVICTION, COUNT_OBJECTIONS
 from .electorate_layout import I_WEIGHTS
 from .governance_columns import (
     A_ATTACK_AT,
     A_HEADER,
+    A_NEXT_ARRIVAL,
     A_NEXT_BALLOT,
     A_NEXT_STEP,
     A_STEP,
@@ -75,6 +76,8 @@ from .results import DONE
 from .votes import begin_votes
 
 _NEVER = 2**62
+ALL_CHANGED = 2**62
+"""In the answer of `advance_governance`: more than tallies may have changed."""
 
 
 @kernel_function
@@ -103,8 +106,11 @@ def begin_amid_proposals(
 ) -> None:  # fmt: skip
     """`begin_governance`, then as many steps as two cycles take: episodes begin amid proposals."""
     begin_governance(charter_ints, rules, settings, proposals, votes, clock, agenda)
-    for _ in range(charter_ints[C_EARLIER_STEPS]):
-        if quiet_step(key, electorate_floats, agenda):
+    earlier = charter_ints[C_EARLIER_STEPS]
+    while agenda[A_STEP] < earlier:
+        following = min(agenda[A_NEXT_STEP], agenda[A_NEXT_BALLOT], agenda[A_NEXT_ARRIVAL])
+        if following > agenda[A_STEP]:
+            agenda[A_STEP] = min(following, earlier)
             continue
         advance_governance(
             key, charter_ints, charter_floats, electorate_ints, electorate_floats, settings,
@@ -132,51 +138,61 @@ def advance_governance(
     key: Any, charter_ints: Int, charter_floats: Float, electorate_ints: Int,
     electorate_floats: Float, settings: Int, proposals: Int, votes: Int, clock: Int, events: Int,
     agenda: Int, values: Float,
-) -> bool:  # fmt: skip
+) -> int:  # fmt: skip
     """One step of the governor's clock: ballots are counted, proposals move on, members propose.
 
     Returns:
-        Whether any of that happened: else every state, tally and value is what it was. What
-        changed is in force from the next step on.
+        0 if nothing of that happened: every state, tally and value is what it was. Else bit s where
+        ballots were counted on the proposal in slot s, which change its tallies and may put off its
+        deadline, and `ALL_CHANGED` where anything else may have changed. What changed is in force
+        from the next step on.
     """
     step = agenda[A_STEP]
     agenda[A_STEP] = step + 1
-    happened = False
+    changed = 0
     if step >= agenda[A_NEXT_BALLOT]:
-        _count_ballots(step, settings, proposals, votes, clock, events)
-        happened = True
+        changed = _count_ballots(step, settings, proposals, votes, clock, events)
+        if _ballots_decide(settings):
+            changed |= ALL_CHANGED
     if step >= agenda[A_NEXT_STEP]:
-        happened = True
+        changed |= ALL_CHANGED
         _move_on(
             key, step, charter_ints, charter_floats, electorate_ints, electorate_floats, settings,
             proposals, votes, clock, events, agenda, values,
         )  # fmt: skip
-    if happened:
+    if changed >= ALL_CHANGED:
         close_ended(
             step, charter_ints, electorate_ints, settings, proposals, votes, clock, events, agenda
         )
-    count = arrivals(key, step, electorate_floats)
-    for place in range(count):
-        _propose(
-            key, step, place, charter_ints, charter_floats, electorate_ints, electorate_floats,
-            settings, proposals, votes, agenda, values,
-        )  # fmt: skip
-        happened = True
-    if happened:
+    if step >= agenda[A_NEXT_ARRIVAL]:
+        for place in range(arrivals(key, step, electorate_floats)):
+            _propose(
+                key, step, place, charter_ints, charter_floats, electorate_ints, electorate_floats,
+                settings, proposals, votes, agenda, values,
+            )  # fmt: skip
+            changed |= ALL_CHANGED
+        agenda[A_NEXT_ARRIVAL] = next_arrival(key, step + 1, electorate_floats)
+    if changed != 0:
         agenda[A_NEXT_BALLOT] = clock[BALLOT_NEXT].min()
-    return happened
+    return changed
 
 
 @kernel_function
-def quiet_step(key: Any, electorate_floats: Float, agenda: Int) -> bool:
+def _ballots_decide(settings: Int) -> bool:
+    """Whether a ballot may change a proposal's state before its deadline."""
+    counting = settings[G_COUNTING]
+    early = counting in (COUNT_OBJECTIONS, COUNT_CONVICTION)
+    return bool(early or settings[G_VETO_MAX_S] > 0)
+
+
+@kernel_function
+def quiet_step(agenda: Int) -> bool:
     """Do the step if nothing happens in it, which is most of them; else leave it undone.
 
     It reads a few numbers only; where it answers False, call `advance_governance`.
     """
     step = agenda[A_STEP]
-    if step >= agenda[A_NEXT_STEP] or step >= agenda[A_NEXT_BALLOT]:
-        return False
-    if arrivals(key, step, electorate_floats) > 0:
+    if step >= min(agenda[A_NEXT_STEP], agenda[A_NEXT_BALLOT], agenda[A_NEXT_ARRIVAL]):
         return False
     agenda[A_STEP] = step + 1
     return True
@@ -185,17 +201,23 @@ def quiet_step(key: Any, electorate_floats: Float, agenda: Int) -> bool:
 @kernel_function
 def _count_ballots(
     step: int, settings: Int, proposals: Int, votes: Int, clock: Int, events: Int
-) -> None:
+) -> int:
+    """Count what is due; bit s of the answer: on the proposal in slot s."""
     due = np.zeros(3, dtype=np.int64)
+    counted = 0
     for slot in range(proposals.shape[0]):
+        if clock[BALLOT_NEXT, slot] > step:
+            continue
         due[:] = 0
-        if clock[BALLOT_NEXT, slot] <= step and pop_ballots(clock, events, slot, step, due) > 0:
+        if pop_ballots(clock, events, slot, step, due) > 0:
+            counted |= 1 << slot
             for support in range(3):
                 if due[support] == 0:
                     continue
                 code = count_weight(settings, proposals, votes, step, slot, support, due[support])
                 if code == DONE and support == AGAINST and settings[G_VETO_MAX_S] > 0:
                     escrow_objections(settings, votes, step, due[support])
+    return counted
 
 
 @kernel_function

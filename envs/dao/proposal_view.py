@@ -65,36 +65,59 @@ def look_at_proposals(
     view[:] = 0.0
     for p in range(charter_ints[C_PARAMETERS]):
         view[V_VALUE, p] = values[p]
-    now = agenda[A_STEP] - 1
     for slot in range(proposals.shape[0]):
-        if proposals[slot, P_ID] == 0:
-            continue
-        state = state_of(settings, proposals, votes, now, now, slot)
-        stage = 0.0
-        if state == PENDING:
-            stage = STAGE_PENDING
-        elif state == ACTIVE:
-            stage = STAGE_VOTING
-        elif state in (QUEUED, SUCCEEDED):
-            stage = STAGE_QUEUED
-        if stage == 0.0:
-            continue
-        p = proposals[slot, P_TARGET]
-        view[V_VALUE, p] = proposed_value(charter_ints, charter_floats, proposals, slot)
-        view[V_STAGE, p] = stage
-        acts = deadline_of(proposals, slot) + 1 + settings[G_MIN_DELAY_S]
-        view[V_ACTS_AT, p] = proposals[slot, P_ETA_S] if state == QUEUED else acts
-        against, votes_for = proposals[slot, P_AGAINST], proposals[slot, P_FOR]
-        if votes_for + against > 0:
-            view[V_MARGIN, p] = (votes_for - against) / (votes_for + against)
-        if state != PENDING:
-            needed = max(needed_votes(settings, proposals, votes, now, slot), 1)
-            counted = votes_for + proposals[slot, P_ABSTAIN]
-            if settings[G_COUNTING] == COUNT_OBJECTIONS:
-                counted = against
-            view[V_QUORUM, p] = min(counted / needed, MOST_QUORUMS)
-        if proposals[slot, P_PROPOSER] == OPERATOR and proposals[slot, P_NOTE] > 0:
-            view[V_OWN, p] = 1.0
+        if proposals[slot, P_ID] != 0:
+            _look_at(charter_ints, charter_floats, settings, proposals, votes, agenda, view, slot)
+
+
+@kernel_function
+def look_at_counted(
+    charter_ints: Int, charter_floats: Float, settings: Int, proposals: Int, votes: Int,
+    agenda: Int, counted: int, view: Float,
+) -> None:  # fmt: skip
+    """Rewrite what changed in `view` where ballots were counted and nothing else happened.
+
+    Args:
+        counted: bit s stands for slot s (`advance_governance`).
+    """
+    for slot in range(proposals.shape[0]):
+        if counted & (1 << slot) != 0:
+            _look_at(charter_ints, charter_floats, settings, proposals, votes, agenda, view, slot)
+
+
+@kernel_function
+def _look_at(
+    charter_ints: Int, charter_floats: Float, settings: Int, proposals: Int, votes: Int,
+    agenda: Int, view: Float, slot: int,
+) -> None:  # fmt: skip
+    """Enter the proposal in a slot, if it is live."""
+    now = agenda[A_STEP] - 1
+    state = state_of(settings, proposals, votes, now, now, slot)
+    stage = 0.0
+    if state == PENDING:
+        stage = STAGE_PENDING
+    elif state == ACTIVE:
+        stage = STAGE_VOTING
+    elif state in (QUEUED, SUCCEEDED):
+        stage = STAGE_QUEUED
+    if stage == 0.0:
+        return
+    p = proposals[slot, P_TARGET]
+    view[V_VALUE, p] = proposed_value(charter_ints, charter_floats, proposals, slot)
+    view[V_STAGE, p] = stage
+    acts = deadline_of(proposals, slot) + 1 + settings[G_MIN_DELAY_S]
+    view[V_ACTS_AT, p] = proposals[slot, P_ETA_S] if state == QUEUED else acts
+    against, votes_for = proposals[slot, P_AGAINST], proposals[slot, P_FOR]
+    if votes_for + against > 0:
+        view[V_MARGIN, p] = (votes_for - against) / (votes_for + against)
+    if state != PENDING:
+        needed = max(needed_votes(settings, proposals, votes, now, slot), 1)
+        counted = votes_for + proposals[slot, P_ABSTAIN]
+        if settings[G_COUNTING] == COUNT_OBJECTIONS:
+            counted = against
+        view[V_QUORUM, p] = min(counted / needed, MOST_QUORUMS)
+    if proposals[slot, P_PROPOSER] == OPERATOR and proposals[slot, P_NOTE] > 0:
+        view[V_OWN, p] = 1.0
 
 
 @kernel_function
@@ -106,11 +129,12 @@ def write_proposals(
     now = agenda[A_STEP] - 1
     for row in range(PROPOSAL_ROWS):
         for p in range(n):
-            value = view[row, p]
-            if row == V_ACTS_AT and view[V_STAGE, p] > 0.0:
-                # What a dynamic timelock holds back is overdue.
-                value = max(value - now, 0.0) * step_h
-            physical[first + row * n + p] = value
+            physical[first + row * n + p] = view[row, p]
+    for p in range(n):
+        if view[V_STAGE, p] > 0.0:
+            # What a dynamic timelock holds back is overdue.
+            hours = max(view[V_ACTS_AT, p] - now, 0.0) * step_h
+            physical[first + V_ACTS_AT * n + p] = hours
 
 
 @kernel_function

@@ -13,7 +13,12 @@ from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.ballots import BALLOT_ROWS
 from daogym.envs.dao.capture_report import CAPTURE_NAMES, capture_numbers
-from daogym.envs.dao.governance import advance_governance, begin_amid_proposals, quiet_step
+from daogym.envs.dao.governance import (
+    ALL_CHANGED,
+    advance_governance,
+    begin_amid_proposals,
+    quiet_step,
+)
 from daogym.envs.dao.governance_columns import (
     A_HEADER,
     C_HEADER,
@@ -39,6 +44,7 @@ from daogym.envs.dao.operator_proposals import (
 from daogym.envs.dao.operator_proposals import PROPOSED as PROPOSED
 from daogym.envs.dao.proposal_view import (
     PROPOSAL_ROWS,
+    look_at_counted,
     look_at_proposals,
     write_operator,
     write_proposals,
@@ -144,14 +150,14 @@ def govern(lane: int, key: Any, charter: Any, pi: Int, sf: Float, si: Int, out: 
     """
     agenda = _row(lane, pi, si, S_AGENDA, A_HEADER + charter[0][C_PARAMETERS])
     ends = si[lane, pi[S_STEP]] >= pi[pi[P_CALENDAR] + C_HORIZON]
-    quiet = quiet_step(key, charter[3], agenda)
+    quiet = quiet_step(agenda)
     if quiet and charter[0][C_OPERATOR_VOTES] < 0 and not ends:
         return
     values = _values(lane, charter, pi, sf)
     settings, proposals, votes, clock, events, agenda = _governor(lane, charter, pi, si)
-    happened = False
+    changed = 0
     if not quiet:
-        happened = advance_governance(
+        changed = advance_governance(
             key, charter[0], charter[1], charter[2], charter[3], settings, proposals, votes,
             clock, events, agenda, values,
         )  # fmt: skip
@@ -164,16 +170,22 @@ def govern(lane: int, key: Any, charter: Any, pi: Int, sf: Float, si: Int, out: 
             pi[pi[P_CALENDAR] + C_HORIZON] - si[lane, pi[S_STEP]], sf[lane, request],
             sf[lane, request + 1], sf[lane, request + 2],
         )  # fmt: skip
-        happened = happened or answer == PROPOSED
+        if answer == PROPOSED:
+            changed |= ALL_CHANGED
     _, lost, _ = settle_governance(settings, agenda, accounts)
     if ends:
         lost += forfeit_open_bonds(proposals, agenda, accounts)
         first = OUT_EVENT + E_CAPTURE
         capture_numbers(agenda, out[0, lane, first : first + len(CAPTURE_NAMES)])
     out[0, lane, OUT_TERM + T_BOND] = -lost / _CENTS_PER_EUR
-    if happened:
+    if changed >= ALL_CHANGED:
         look_at_proposals(
             charter[0], charter[1], settings, proposals, votes, agenda, values,
+            _view(lane, charter, pi, sf),
+        )  # fmt: skip
+    elif changed != 0:
+        look_at_counted(
+            charter[0], charter[1], settings, proposals, votes, agenda, changed,
             _view(lane, charter, pi, sf),
         )  # fmt: skip
 

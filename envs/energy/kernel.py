@@ -20,8 +20,10 @@ from .layout import (
     AUTORESET_NEXT_STEP,
     AUTORESET_SAME_STEP,
     C_HORIZON,
+    E_CAPTURE,
     M_AUTORESET,
     M_MARKET,
+    OUT_EVENT,
     P_CALENDAR,
     P_MODES,
     P_PARENT,
@@ -93,15 +95,20 @@ def step_range(
     clean = np.empty((TILE, pi[sizes + Z_ACTION]))
     physical = np.empty(pi[sizes + Z_OBSERVATION])
     width_out = out.shape[2]
+    # What an episode ends with, the last columns, is neither cleared nor summed in other steps.
+    steady = OUT_EVENT + E_CAPTURE if len(charter) > 0 else width_out
     market = pi[pi[P_MODES] + M_MARKET] == 1
 
     for first in range(low, high, TILE):
         width = min(TILE, high - first)
         for e in range(width):
             lane = first + e
+            if flags[0, lane] == 1:
+                for c in range(steady, width_out):
+                    out[0, lane, c] = 0.0
             flags[0, lane] = 0
             flags[1, lane] = 0
-            for c in range(width_out):
+            for c in range(steady):
                 out[0, lane, c] = 0.0
             if si[lane, pi[S_DONE]] == 1:
                 for k in range(n_bus):
@@ -141,7 +148,7 @@ def step_range(
                 settle_members(
                     lane, e, pf, pi, rows, world, days, sf, si, p_pu, trade, out, plan,
                 )  # fmt: skip
-            for c in range(width_out):
+            for c in range(steady):
                 sf[lane, pi[S_SUMS] + c] += out[0, lane, c]
             if si[lane, pi[S_STEP]] < horizon:
                 write_observation(
@@ -151,8 +158,10 @@ def step_range(
                 continue
             flags[0, lane] = 1
             si[lane, pi[S_DONE]] = 1
-            for c in range(width_out):
+            for c in range(steady):
                 out[1, lane, c] = sf[lane, pi[S_SUMS] + c]
+            for c in range(steady, width_out):
+                out[1, lane, c] = out[0, lane, c]
             write_observation(
                 lane, pf, pi, world, price_hours, days, charter, sf, si, physical,
                 observations[1],
@@ -168,7 +177,7 @@ def step_range(
                     observations[0, lane, d] = observations[1, lane, d]
 
 
-@kernel_entry()
+@kernel_entry(allocates=False)
 def step_serial(
     n_chunk: int, pf: Float, pi: Int, rows: Float32, world: Float, price_hours: Float, days: Float,
     charter: Any, sf: Float, si: Int, actions: Float32, observations: Float32, out: Float,
