@@ -150,17 +150,22 @@ def kernel_entry(*, parallel: bool = False) -> Callable[[F], F]:
 
 
 @contextlib.contextmanager
-def compile_lock(entry: Any) -> Iterator[None]:
+def compile_lock(entry: Any, arguments: tuple[Any, ...] | None = None) -> Iterator[None]:
     """Hold this while `entry` is called for the first time; free once it is compiled.
 
-    Processes that start together then compile once and load the rest; a lock left behind by a
+    Processes that start together then compile an entry once and load the rest; each entry has a
+    lock of its own, so that nobody waits for what they do not need. A lock left behind by a
     killed process is broken after ten minutes. A cache folder that cannot be written means
     compiling in memory, without a lock.
+
+    Args:
+        arguments: what the entry is about to be called with; by default the first call of all
+            is taken to be the only one that compiles.
     """
-    if not isinstance(entry, numba.core.dispatcher.Dispatcher) or entry.signatures:
+    if not isinstance(entry, numba.core.dispatcher.Dispatcher) or _is_compiled(entry, arguments):
         yield
         return
-    lock = compiled_folder() / "compiling"
+    lock = compiled_folder() / f"{entry.__module__}.{entry.__qualname__}.compiling"
     deadline = time.monotonic() + _LOCK_SECONDS
     handle = -1
     try:
@@ -182,6 +187,12 @@ def compile_lock(entry: Any) -> Iterator[None]:
         if handle >= 0:
             os.close(handle)
             lock.unlink(missing_ok=True)
+
+
+def _is_compiled(entry: Any, arguments: tuple[Any, ...] | None) -> bool:
+    if arguments is None:
+        return bool(entry.signatures)
+    return tuple(entry.typeof_pyval(value) for value in arguments) in entry.overloads
 
 
 def _owner_lives(lock: Path) -> bool:
