@@ -123,7 +123,9 @@ class _SourceHashCache(FunctionCache):  # type: ignore[misc]
 
 def kernel_function(function: F) -> F:
     """A function called from compiled code only; it is compiled into its callers."""
-    return numba.njit(error_model="numpy", fastmath=False)(function)  # type: ignore[no-any-return]
+    return _once_for_all_constants(
+        numba.njit(error_model="numpy", fastmath=False, no_cfunc_wrapper=True)(function)
+    )
 
 
 def inlined_function(function: F) -> F:
@@ -132,7 +134,33 @@ def inlined_function(function: F) -> F:
     Each array is handed to a function that is not inlined as seven to ten words, so in kernels of
     many short functions the calls cost more than the work.
     """
-    return numba.njit(error_model="numpy", fastmath=False, forceinline=True)(function)  # type: ignore[no-any-return]
+    return _once_for_all_constants(
+        numba.njit(error_model="numpy", fastmath=False, no_cfunc_wrapper=True, forceinline=True)(
+            function
+        )
+    )
+
+
+def _once_for_all_constants(function: Any) -> Any:
+    """Make whole-number constants int64 in calls from compiled code.
+
+    Numba compiles a function anew for each constant it is called with (`Literal[int](1001)` is a
+    type), Philox 23 times in one kernel. LLVM puts the constants in anyway where it inlines.
+    """
+    if numba.config.DISABLE_JIT:
+        return function
+    with_constants = function.get_call_template
+
+    def get_call_template(args: Any, kws: Any) -> Any:
+        kws = {name: _without_constant(kind) for name, kind in kws.items()}
+        return with_constants(tuple(map(_without_constant, args)), kws)
+
+    function.get_call_template = get_call_template
+    return function
+
+
+def _without_constant(kind: Any) -> Any:
+    return kind.literal_type if isinstance(kind, numba.types.IntegerLiteral) else kind
 
 
 def kernel_entry(*, parallel: bool = False) -> Callable[[F], F]:
