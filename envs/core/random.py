@@ -87,19 +87,15 @@ def _attempt_bits(key: Any, stream: Any, step: Any, index: Any, attempt: Any) ->
     """Two uint64 of random bits; ``attempt`` tells the tries of a rejection method apart."""
     whole_key = np.uint64(key)
     x0, x1, x2, x3 = philox4x32(
-        np.uint64(index), np.uint64(attempt), np.uint64(step), np.uint64(stream),
-        whole_key & _MASK_32, whole_key >> _SHIFT_32,
-    )  # fmt: skip
+        index, attempt, step, stream, whole_key & _MASK_32, whole_key >> _SHIFT_32
+    )
     return x0 | (x1 << _SHIFT_32), x2 | (x3 << _SHIFT_32)
 
 
 @kernel_function
 def draw_bits(key: Any, stream: Any, step: Any, index: Any) -> tuple[Any, Any]:
     """Two independent uint64 of random bits at (key, stream, step, index)."""
-    # Cast here, as Numba compiles a function anew for each whole number it is called with.
-    return _attempt_bits(
-        np.uint64(key), np.uint64(stream), np.uint64(step), np.uint64(index), _NONE
-    )
+    return _attempt_bits(key, stream, step, index, _NONE)
 
 
 @kernel_function
