@@ -123,9 +123,10 @@ class _SourceHashCache(FunctionCache):  # type: ignore[misc]
 
 def kernel_function(function: F) -> F:
     """A function called from compiled code only; it is compiled into its callers."""
-    return _once_for_all_constants(
+    compiled: F = _once_for_all_constants(
         numba.njit(error_model="numpy", fastmath=False, no_cfunc_wrapper=True)(function)
     )
+    return compiled
 
 
 def inlined_function(function: F) -> F:
@@ -134,11 +135,12 @@ def inlined_function(function: F) -> F:
     Each array is handed to a function that is not inlined as seven to ten words, so in kernels of
     many short functions the calls cost more than the work.
     """
-    return _once_for_all_constants(
+    compiled: F = _once_for_all_constants(
         numba.njit(error_model="numpy", fastmath=False, no_cfunc_wrapper=True, forceinline=True)(
             function
         )
     )
+    return compiled
 
 
 def _once_for_all_constants(function: Any) -> Any:
