@@ -51,7 +51,7 @@ class Comparison:
 
     def print(self, console: Console) -> None:
         """The table, and what to know when reading it."""
-        report.print_table(console, report.table(self.results, self.title()))
+        report.print_table(console, report.table(self.results, self.title(), self.domain))
         for note in self.notes:
             console.print(f"[yellow]note:[/yellow] {note}")
 
@@ -82,6 +82,7 @@ class Comparison:
             self.episodes.split,
             self.episodes.episodes,
             self.rule,
+            report.currency_of(self.domain),
         )
 
 
@@ -172,7 +173,12 @@ def compare(
         scenario=str(referee.scenario.name),
         scenario_hash=referee.scenario_hash,
         rule=rule.target,
-        results=results(list(outcomes.values()), rule, bound),
+        results=results(
+            list(outcomes.values()),
+            rule,
+            bound,
+            [name for _, name in report.reported_events(referee.domain)],
+        ),
         outcomes=outcomes,
         notes=[
             f"{name} was trained on {policy.contract.id} {policy.contract.scenario_hash}, "

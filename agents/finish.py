@@ -25,7 +25,7 @@ def finish(
 ) -> Comparison:
     """Export the best policy, compare it on the final split, write the report, print the table."""
     state = callback.state
-    report.learning_curve(run.metrics_file, run.curve_file, run.path.name)
+    report.learning_curve(run.metrics_file, run.curve_file, run.path.name, callback.progress.unit)
     exported = export_run(run, make)
     episodes = EpisodeSet(config.scenario, config.final_split, config.final_episodes)
     console.print(f"evaluating on {episodes.episodes} episodes of the {episodes.split} split")
@@ -55,7 +55,8 @@ def finish(
         },
     }
     run.write_json("report.json", document)
-    text = f"# {run.path.name}\n\n{compared.title()}\n\n{report.markdown(compared.results)}"
+    shown = report.markdown(compared.results, compared.domain)
+    text = f"# {run.path.name}\n\n{compared.title()}\n\n{shown}"
     text += f"\n```json\n{json.dumps(document['run'], indent=2)}\n```\n"
     (run.path / "report.md").write_text(text)
     compared.print(console)

@@ -16,17 +16,17 @@ from rich.table import Table
 from .scoring import Result
 
 
-def table(results: Sequence[Result], title: str) -> Table:
-    """One row a target, best money first; costs, interventions and shed energy are per day."""
+def table(results: Sequence[Result], title: str, domain: Any = None) -> Table:
+    """One row a target, best money first; costs, interventions and events are per day."""
     shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for number, heading in enumerate(_headings(results)):
+    for number, heading in enumerate(_headings(results, domain)):
         # Headings are long and cells short: headings fold at words, cells never.
         words = heading.replace("/", " /").replace("_", " ").replace(" ", "\n")
         if number == 0:
             shown.add_column(heading, overflow="fold", min_width=10)
         else:
             shown.add_column(words, justify="right", no_wrap=True)
-    for row in _rows(results):
+    for row in _rows(results, domain):
         shown.add_row(*row)
     return shown
 
@@ -44,19 +44,30 @@ def print_table(console: Console, shown: Table) -> None:
     wide.print(shown)
 
 
-def markdown(results: Sequence[Result]) -> str:
+def markdown(results: Sequence[Result], domain: Any = None) -> str:
     """The same table in Markdown."""
-    headings = [heading.replace("- ", "") for heading in _headings(results)]
+    headings = [heading.replace("- ", "") for heading in _headings(results, domain)]
     lines = ["| " + " | ".join(headings) + " |", "|---|" + "---:|" * (len(headings) - 1)]
-    lines += ["| " + " | ".join(row) + " |" for row in _rows(results)]
+    lines += ["| " + " | ".join(row) + " |" for row in _rows(results, domain)]
     return "\n".join(lines) + "\n"
 
 
-def _headings(results: Sequence[Result]) -> list[str]:
+def currency_of(domain: Any) -> str:
+    """What a domain's rewards are paid in; EUR where it does not say."""
+    return str(getattr(domain, "currency", "EUR"))
+
+
+def reported_events(domain: Any) -> tuple[tuple[str, str], ...]:
+    """(heading, name) of the events that a domain wants shown; none where it does not say."""
+    return tuple(getattr(domain, "reported_events", ()))
+
+
+def _headings(results: Sequence[Result], domain: Any) -> list[str]:
     return [
-        "target", "score", "95 % interval", "EUR/day",
+        "target", "score", "95 % interval", f"{currency_of(domain)}/day",
         *(f"{name}/day" for name in _cost_names(results)),
-        "inter- ventions/day", "kWh shed/day", "us/act",
+        "inter- ventions/day", *(f"{heading}/day" for heading, _ in reported_events(domain)),
+        "us/act",
     ]  # fmt: skip
 
 
@@ -64,7 +75,7 @@ def _cost_names(results: Sequence[Result]) -> list[str]:
     return list(dict.fromkeys(name for result in results for name in result.costs))
 
 
-def _rows(results: Sequence[Result]) -> list[list[str]]:
+def _rows(results: Sequence[Result], domain: Any) -> list[list[str]]:
     costs = _cost_names(results)
     return [
         [
@@ -74,7 +85,7 @@ def _rows(results: Sequence[Result]) -> list[list[str]]:
             _number(result.money_per_day, ".2f"),
             *(_number(result.costs.get(name), ".3g") for name in costs),
             _number(result.interventions, ".1f"),
-            _number(result.shed_kwh, ".3g"),
+            *(_number(result.events.get(name), ".3g") for _, name in reported_events(domain)),
             _number(result.us_per_decision, ".1f"),
         ]
         for result in sorted(results, key=lambda result: -result.money_per_day)
@@ -92,6 +103,7 @@ def document(
     split: str,
     episodes: int,
     rule: str,
+    currency: str = "EUR",
 ) -> dict[str, Any]:
     """The document of ``evaluate.py --json``."""
     return {
@@ -100,11 +112,12 @@ def document(
         "split": split,
         "episodes": episodes,
         "rule": rule,
+        "currency": currency,
         "results": [result.to_json() for result in results],
     }
 
 
-def learning_curve(metrics: Path, picture: Path, title: str) -> None:
+def learning_curve(metrics: Path, picture: Path, title: str, currency: str = "EUR") -> None:
     """Draw money a day (exploring and validated) and the score against environment steps."""
     # The figure is made without pyplot: no window system, no global state.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -123,7 +136,7 @@ def learning_curve(metrics: Path, picture: Path, title: str) -> None:
     axes.plot(*series("time/total_timesteps", "rollout/money_per_day"), lw=0.8, alpha=0.6,
               label="training (exploring)")  # fmt: skip
     axes.plot(*series("eval/steps", "eval/money_per_day"), "o-", ms=3, label="validation")
-    axes.set(title=title, xlabel="environment steps", ylabel="EUR/day")
+    axes.set(title=title, xlabel="environment steps", ylabel=f"{currency}/day")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     steps, scores = series("eval/steps", "eval/score")

@@ -14,11 +14,15 @@ from .evaluation import Outcome
 
 INTERVENTIONS = "interventions"
 SHED = "unserved_kwh"
+"""The event that has a key of its own in the document."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One row of a comparison; EUR a day are negative where money is spent."""
+    """One row of a comparison, per day; money is negative where it is spent.
+
+    `events` are those that the domain wants shown, by name.
+    """
 
     target: str
     score: float | None
@@ -26,7 +30,7 @@ class Result:
     money_per_day: float
     costs: dict[str, float]
     interventions: float | None
-    shed_kwh: float | None
+    events: dict[str, float]
     us_per_decision: float | None
 
     def to_json(self) -> dict[str, Any]:
@@ -38,7 +42,8 @@ class Result:
             "money_per_day": self.money_per_day,
             "costs": self.costs,
             "interventions": self.interventions,
-            "shed_kwh": self.shed_kwh,
+            "shed_kwh": self.events.get(SHED),
+            "events": self.events,
             "us_per_decision": self.us_per_decision,
         }
 
@@ -50,12 +55,18 @@ def score_of(outcome: Outcome, rule: Outcome, bound: Outcome) -> float | None:
     return float(score(outcome.money, rule.money, bound.money))
 
 
-def results(outcomes: Sequence[Outcome], rule: Outcome, bound: Outcome | None) -> list[Result]:
-    """Score every outcome against the same rule and bound; costs and events are per day."""
-    return [_result(outcome, rule, bound) for outcome in outcomes]
+def results(
+    outcomes: Sequence[Outcome], rule: Outcome, bound: Outcome | None, shown: Sequence[str] = ()
+) -> list[Result]:
+    """Score every outcome against the same rule and bound; costs and events are per day.
+
+    Args:
+        shown: names of the events that a comparison of this domain shows.
+    """
+    return [_result(outcome, rule, bound, shown) for outcome in outcomes]
 
 
-def _result(outcome: Outcome, rule: Outcome, bound: Outcome | None) -> Result:
+def _result(outcome: Outcome, rule: Outcome, bound: Outcome | None, shown: Sequence[str]) -> Result:
     points = interval = None
     if bound is not None:
         points = score_of(outcome, rule, bound)
@@ -69,7 +80,7 @@ def _result(outcome: Outcome, rule: Outcome, bound: Outcome | None) -> Result:
         money_per_day=outcome.money_per_day,
         costs={name: outcome.per_day(sums) for name, sums in outcome.costs.items()},
         interventions=outcome.per_day(events[INTERVENTIONS]) if INTERVENTIONS in events else None,
-        shed_kwh=outcome.per_day(events[SHED]) if SHED in events else None,
+        events={name: outcome.per_day(events[name]) for name in shown if name in events},
         us_per_decision=outcome.us_per_decision,
     )
 

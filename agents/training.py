@@ -22,6 +22,7 @@ from .logs import MetricsCsv, make_logger, metric_columns
 from .policy import TorchPolicy, contract_of
 from .ppo import make_ppo
 from .progress import Progress
+from .report import currency_of
 from .runs import RunDirectory, RunError, versions
 from .scoring import score_of
 
@@ -141,7 +142,7 @@ def _learn(
         remaining = _restore(model, simulator, checkpoint)
     elif config.warm_start:
         _warm_start(model, config, make_simulator, console)
-    progress = Progress(console, config.total_steps, config.progress)
+    progress = Progress(console, config.total_steps, config.progress, currency_of(simulator.domain))
     callback = RunCallback(config, run, contract, metrics, progress, evaluate, state)
     console.print(f"training {config.scenario!r} in {run.path}", soft_wrap=True)
     start = time.perf_counter()

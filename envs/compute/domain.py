@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date as calendar_date
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from daogym.envs.core.elementwise import log_array
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int, pack_parameters
+from daogym.envs.core.rooms import SPLITS, RoomedDomain, checked_split, checked_window
 from daogym.envs.core.strict import hash_model
 from daogym.envs.dao.staking import duty_width
 
@@ -51,18 +50,12 @@ from .tables import (
     workload,
 )
 
-if TYPE_CHECKING:
-    from daogym.envs.core.simulator import Simulator
-
-    from .rules import Controller
-
 ActionMode = Literal["operator", "scheduler"]
 ACTION_MODES = ("operator", "scheduler")
-SPLITS = ("train", "validation", "test", "all")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-class ComputeDomain:
+class ComputeDomain(RoomedDomain):
     """One scenario of the compute market, in one action mode and one split of its worlds.
 
     Args:
@@ -78,6 +71,9 @@ class ComputeDomain:
     """
 
     name = "compute"
+    package = __package__
+    currency = "USD"
+    reported_events = (("jobs missed", "missed_jobs"),)
     term_names, cost_names, event_names = TERMS, COSTS, EVENTS
     out_width = OUT_WIDTH
     step_serial = staticmethod(kernel.step_serial)
@@ -94,22 +90,16 @@ class ComputeDomain:
         action_mode: ActionMode = "operator",
         window_days: int | None = None,
     ) -> None:
-        if split not in SPLITS:
-            raise ValueError(f"split: one of {', '.join(SPLITS)} expected, got {split!r}")
         if action_mode not in ACTION_MODES:
             raise ValueError(
                 f"action_mode: one of {', '.join(ACTION_MODES)} expected, got {action_mode!r}"
             )
         self.scenario = scenario
-        self.split = split
+        self.split = checked_split(split)
         self.action_mode: ActionMode = action_mode
         self.steps_per_day = 24 * scenario.steps_per_hour
         self.horizon = scenario.episode_days * self.steps_per_day
-        self.window_days = scenario.episode_days if window_days is None else window_days
-        if not 1 <= self.window_days <= scenario.episode_days:
-            raise ValueError(
-                f"window_days: 1 to {scenario.episode_days} expected, got {window_days}"
-            )
+        self.window_days = checked_window(window_days, scenario.episode_days)
         self.reward_scale = scenario.reward_scale
         self.governed = scenario.charter.values(GOVERNED_PARAMETERS)
         self.providers = provider_table(scenario)
@@ -128,54 +118,6 @@ class ComputeDomain:
         )
         self.scenario_hash = hash_model(scenario)[:16]
 
-    @property
-    def controller_names(self) -> tuple[str, ...]:
-        """Names that `make_controller` knows."""
-        from .controllers import CONTROLLER_NAMES
-
-        return CONTROLLER_NAMES
-
-    @property
-    def rule_names(self) -> tuple[str, ...]:
-        """The rules among them: candidates for score 0."""
-        from .controllers import RULE_NAMES
-
-        return RULE_NAMES
-
-    @property
-    def trivial_names(self) -> tuple[str, ...]:
-        """Controllers that know nothing of the week they act on."""
-        from .controllers import TRIVIAL_NAMES
-
-        return TRIVIAL_NAMES
-
-    @property
-    def noop_name(self) -> str:
-        """The controller that takes orders as they come."""
-        return self.rule_names[0]
-
-    def make_controller(self, name: str) -> Controller:
-        """A controller for this scenario; its `action_mode` need not be this domain's.
-
-        Raises:
-            ValueError: no controller has this name.
-        """
-        from .controllers import make_controller
-
-        return make_controller(name, self.scenario)
-
-    def make_teacher(self) -> Controller:
-        """A controller worth imitating that sees no more than the observation holds."""
-        from .controllers import make_teacher
-
-        return make_teacher(self.scenario)
-
-    def upper_bound(self, simulator: Simulator) -> Float:
-        """USD that no controller can exceed in the episode each lane is about to play, (N,)."""
-        from .bound import upper_bound
-
-        return upper_bound(simulator)
-
     def start_day(self, date: str) -> int:
         """Weekday (0 = Monday) of ``monday`` or of a date such as ``2026-05-14``.
 
@@ -190,23 +132,6 @@ class ComputeDomain:
             raise ValueError(
                 f"date: YYYY-MM-DD or a weekday such as monday expected, got {date!r}"
             ) from None
-
-    def render(self, simulator: Any, lane: int) -> NDArray[np.uint8]:
-        """Picture of one lane now, (height, width, 3); see view.py."""
-        from .view import render
-
-        return render(simulator, lane)
-
-    def plot_episodes(
-        self, players: Sequence[tuple[str, Simulator, Callable[[Any], Any]]], path: Path
-    ) -> None:
-        """Play lane 0 of each (name, simulator, act) to its end; draw the episodes side by side.
-
-        The simulators stand at a start and do not reset themselves (autoreset "disabled").
-        """
-        from .view import episode_plot, record_episode
-
-        episode_plot([record_episode(s, act, name=name) for name, s, act in players], path)
 
     def pack(self, autoreset: str, stagger: bool, carry: bool) -> tuple[Float, Int]:
         """Parameter vectors for one simulator."""

@@ -126,9 +126,9 @@ def episode_plot(records: Sequence[EpisodeRecord], path: str | PathLike[str]) ->
     figure.savefig(path, dpi=100)
 
 
-def render(simulator: Any, lane: int) -> NDArray[np.uint8]:
+def render(domain: Any, simulator: Any, lane: int) -> NDArray[np.uint8]:
     """Providers as bars (working, at work), beside the queue by band, (600, 1000, 3)."""
-    providers = simulator.domain.providers
+    providers = domain.providers
     gpus, tier = providers[:, V_GPUS], providers[:, V_TIER].astype(int)
     figure = Figure(figsize=(10.0, 6.0), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 1))

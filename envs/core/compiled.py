@@ -143,13 +143,12 @@ def _compiled_once(function: F, **options: Any) -> F:
     for Python and one for C; here only a function that Python does call gets them, from a
     compilation of its own.
     """
-    # _nrt: whether it may allocate is not its caller's to say (`kernel_entry`).
-    compiled = numba.njit(error_model="numpy", fastmath=False, _nrt=True, **options)(function)
+    compiled = numba.njit(error_model="numpy", fastmath=False, **options)(function)
     if numba.config.DISABLE_JIT:
         return compiled  # type: ignore[no-any-return]
     inner = numba.njit(
-        error_model="numpy", fastmath=False, _nrt=True, no_cpython_wrapper=True,
-        no_cfunc_wrapper=True, **options,
+        error_model="numpy", fastmath=False, no_cpython_wrapper=True, no_cfunc_wrapper=True,
+        **options,
     )(function)  # fmt: skip
     compiled.get_call_template = lambda args, kws: inner.get_call_template(
         tuple(numba.types.unliteral(kind) for kind in args),
@@ -159,19 +158,13 @@ def _compiled_once(function: F, **options: Any) -> F:
     return compiled  # type: ignore[no-any-return]
 
 
-def kernel_entry(*, parallel: bool = False, allocates: bool = True) -> Callable[[F], F]:
-    """A function called from Python; its machine code is kept in `compiled_folder`.
-
-    Args:
-        allocates: whether its own body makes arrays (`kernel_function`s that it calls may). Where
-            it does not, its arguments are taken without counting references to them, which in a
-            step of many short functions costs more than a tenth of the time.
-    """
+def kernel_entry(*, parallel: bool = False) -> Callable[[F], F]:
+    """A function called from Python; its machine code is kept in `compiled_folder`."""
 
     def decorate(function: F) -> F:
-        entry = numba.njit(
-            error_model="numpy", fastmath=False, parallel=parallel, nogil=True, _nrt=allocates
-        )(function)
+        entry = numba.njit(error_model="numpy", fastmath=False, parallel=parallel, nogil=True)(
+            function
+        )
         if not numba.config.DISABLE_JIT:
             entry._cache = _SourceHashCache(function)
         return entry  # type: ignore[no-any-return]
@@ -180,17 +173,22 @@ def kernel_entry(*, parallel: bool = False, allocates: bool = True) -> Callable[
 
 
 @contextlib.contextmanager
-def compile_lock(entry: Any) -> Iterator[None]:
+def compile_lock(entry: Any, arguments: tuple[Any, ...] | None = None) -> Iterator[None]:
     """Hold this while `entry` is called for the first time; free once it is compiled.
 
-    Processes that start together then compile once and load the rest; a lock left behind by a
+    Processes that start together then compile an entry once and load the rest; each entry has a
+    lock of its own, so that nobody waits for what they do not need. A lock left behind by a
     killed process is broken after ten minutes. A cache folder that cannot be written means
     compiling in memory, without a lock.
+
+    Args:
+        arguments: what the entry is about to be called with; by default the first call of all
+            is taken to be the only one that compiles.
     """
-    if not isinstance(entry, numba.core.dispatcher.Dispatcher) or entry.signatures:
+    if not isinstance(entry, numba.core.dispatcher.Dispatcher) or _is_compiled(entry, arguments):
         yield
         return
-    lock = compiled_folder() / "compiling"
+    lock = compiled_folder() / f"{entry.__module__}.{entry.__qualname__}.compiling"
     deadline = time.monotonic() + _LOCK_SECONDS
     handle = -1
     try:
@@ -212,6 +210,12 @@ def compile_lock(entry: Any) -> Iterator[None]:
         if handle >= 0:
             os.close(handle)
             lock.unlink(missing_ok=True)
+
+
+def _is_compiled(entry: Any, arguments: tuple[Any, ...] | None) -> bool:
+    if arguments is None:
+        return bool(entry.signatures)
+    return tuple(entry.typeof_pyval(value) for value in arguments) in entry.overloads
 
 
 def _owner_lives(lock: Path) -> bool:

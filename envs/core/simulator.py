@@ -167,16 +167,18 @@ class Simulator:
     def _compile(self) -> None:
         """First call of both kernels, with no lane: compiles them, or loads them from disk."""
         empty = np.zeros((0, self.action_size), dtype=np.float32)
-        with compile_lock(self._step):
-            self._step(
-                1, self._pf, self._pi, *self._tables, self._sf[:0], self._si[:0], empty,
-                self._observations[:, :0], self._out[:, :0], self._flags[:, :0],
-            )  # fmt: skip
-        with compile_lock(self.domain.reset_lanes):
-            self.domain.reset_lanes(
-                np.zeros(0, dtype=np.bool_), self._pf, self._pi, *self._reset_tables,
-                self._sf[:0], self._si[:0], self._observations[:, :0],
-            )  # fmt: skip
+        step = (
+            1, self._pf, self._pi, *self._tables, self._sf[:0], self._si[:0], empty,
+            self._observations[:, :0], self._out[:, :0], self._flags[:, :0],
+        )  # fmt: skip
+        with compile_lock(self._step, step):
+            self._step(*step)
+        reset = (
+            np.zeros(0, dtype=np.bool_), self._pf, self._pi, *self._reset_tables,
+            self._sf[:0], self._si[:0], self._observations[:, :0],
+        )  # fmt: skip
+        with compile_lock(self.domain.reset_lanes, reset):
+            self.domain.reset_lanes(*reset)
 
     def state(self, name: str) -> NDArray[Any]:
         """View of a named part of all lanes' state, (N, ...); see the domain's layout."""

@@ -126,15 +126,20 @@ def write_proposals(
 ) -> None:  # fmt: skip
     """The block as observed, row after row: hours until it acts instead of the step."""
     n = view.shape[1]
-    now = agenda[A_STEP] - 1
     for row in range(PROPOSAL_ROWS):
         for p in range(n):
             physical[first + row * n + p] = view[row, p]
     for p in range(n):
         if view[V_STAGE, p] > 0.0:
-            # What a dynamic timelock holds back is overdue.
-            hours = max(view[V_ACTS_AT, p] - now, 0.0) * step_h
+            hours = hours_until_it_acts(view[V_ACTS_AT, p], agenda, step_h)
             physical[first + V_ACTS_AT * n + p] = hours
+
+
+@kernel_function
+def hours_until_it_acts(acts_at: float, agenda: Int, step_h: float) -> float:
+    """From the end of the step just done; 0 when overdue, held back by a dynamic timelock."""
+    hours: float = max(acts_at - (agenda[A_STEP] - 1), 0.0) * step_h
+    return hours
 
 
 @kernel_function

@@ -63,6 +63,6 @@ def make_controller(name: str, scenario: EnergyScenario) -> Controller:
     return _MAKERS[name](scenario)
 
 
-def make_teacher() -> Controller:
+def make_teacher(scenario: EnergyScenario) -> Controller:
     """The controller that a policy may imitate before it learns: no foresight, fleet actions."""
     return RollingMpc("forecast", hold=TEACHER_HOLD)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from daogym.envs.core.elementwise import log_array
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int, pack_parameters
+from daogym.envs.core.rooms import SPLITS, RoomedDomain, checked_split, checked_window
 from daogym.envs.core.strict import hash_model
 from daogym.envs.dao.charter import GovernedParameter, Mode
 from daogym.envs.dao.governance_layout import Governance, pack_governance
@@ -50,11 +51,8 @@ if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
     from daogym.envs.dao.ledger import LedgerWriter
 
-    from .rules import Controller
-
 ActionMode = Literal["fleet", "device"]
 MODES: tuple[Mode, ...] = ("static", "voted", "agentic")
-SPLITS = ("train", "validation", "test", "all")
 _AUTORESET = {
     "same_step": AUTORESET_SAME_STEP,
     "next_step": AUTORESET_NEXT_STEP,
@@ -62,7 +60,7 @@ _AUTORESET = {
 }
 
 
-class EnergyDomain:
+class EnergyDomain(RoomedDomain):
     """One scenario of the energy grid, in one action mode and one split of its calendar.
 
     Args:
@@ -77,6 +75,9 @@ class EnergyDomain:
     """
 
     name = "energy"
+    package = __package__
+    reported_events = (("kWh shed", "unserved_kwh"),)
+    episode_room = "episode_view"
     term_names, cost_names = TERMS, COSTS
     step_serial = staticmethod(kernel.step_serial)
     step_parallel = staticmethod(kernel.step_parallel)
@@ -90,22 +91,16 @@ class EnergyDomain:
         action_mode: ActionMode = "fleet",
         window_days: int | None = None,
     ) -> None:
-        if split not in SPLITS:
-            raise ValueError(f"split: one of {', '.join(SPLITS)} expected, got {split!r}")
         if action_mode not in ("fleet", "device"):
             raise ValueError(f"action_mode: 'fleet' or 'device' expected, got {action_mode!r}")
         self.scenario = scenario
-        self.split = split
+        self.split = checked_split(split)
         self.action_mode: ActionMode = action_mode
         self.loaded = load_tables(scenario)
         self.feeder = self.loaded.feeder
         self.steps_per_day = QUARTERS_PER_DAY * scenario.substeps
         self.horizon = scenario.episode_days * self.steps_per_day
-        self.window_days = scenario.episode_days if window_days is None else window_days
-        if not 1 <= self.window_days <= scenario.episode_days:
-            raise ValueError(
-                f"window_days: 1 to {scenario.episode_days} expected, got {window_days}"
-            )
+        self.window_days = checked_window(window_days, scenario.episode_days)
         self.reward_scale = scenario.reward_scale
         self.start_days = self._start_days()
         parameters = self._governed_parameters()
@@ -161,54 +156,6 @@ class EnergyDomain:
     def reset_tables(self) -> tuple[Any, ...]:
         """The part of `tables` that `reset_lanes` gets."""
         return self.tables[1:]
-
-    @property
-    def controller_names(self) -> tuple[str, ...]:
-        """Names that `make_controller` knows."""
-        from .controllers import CONTROLLER_NAMES
-
-        return CONTROLLER_NAMES
-
-    @property
-    def rule_names(self) -> tuple[str, ...]:
-        """The rules among them: candidates for score 0."""
-        from .controllers import RULE_NAMES
-
-        return RULE_NAMES
-
-    @property
-    def trivial_names(self) -> tuple[str, ...]:
-        """Controllers that know nothing of the day they act on."""
-        from .controllers import TRIVIAL_NAMES
-
-        return TRIVIAL_NAMES
-
-    @property
-    def noop_name(self) -> str:
-        """The controller that leaves every device alone."""
-        return self.rule_names[0]
-
-    def make_controller(self, name: str) -> Controller:
-        """A controller for this scenario; its `action_mode` need not be this domain's.
-
-        Raises:
-            ValueError: no controller has this name.
-        """
-        from .controllers import make_controller
-
-        return make_controller(name, self.scenario)
-
-    def make_teacher(self) -> Controller:
-        """A controller worth imitating that sees no more than the observation holds."""
-        from .controllers import make_teacher
-
-        return make_teacher()
-
-    def upper_bound(self, simulator: Simulator) -> Float:
-        """EUR that no controller can exceed in the episode each lane is about to play, (N,)."""
-        from .bound import upper_bound
-
-        return upper_bound(simulator)
 
     def _governed_parameters(self) -> tuple[GovernedParameter, ...]:
         """The scenario's; no vote may make exporting pay more than importing costs.
@@ -279,23 +226,6 @@ class EnergyDomain:
                 f"with {known[-1]}"
             )
         return int(found[0])
-
-    def render(self, simulator: Any, lane: int) -> NDArray[np.uint8]:
-        """Picture of one lane, (700, 1120, 3); see view.py."""
-        from .view import render
-
-        return render(self, simulator, lane)
-
-    def plot_episodes(
-        self, players: Sequence[tuple[str, Simulator, Callable[[Any], Any]]], path: Path
-    ) -> None:
-        """Play lane 0 of each (name, simulator, act) to its end; draw the episodes side by side.
-
-        The simulators stand at a start and do not reset themselves (autoreset "disabled").
-        """
-        from .episode_view import episode_plot, record_episode
-
-        episode_plot([record_episode(s, act, name=name) for name, s, act in players], path)
 
     def make_chronicle(self, simulator: Simulator, writers: Sequence[LedgerWriter]) -> Any:
         """Writes each lane's ledger: call its `step` after every step; see chronicle.py."""

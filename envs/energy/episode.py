@@ -7,6 +7,7 @@ from typing import Any
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_int64, as_uint64, episode_key, integer, normal_pair, uniform
+from daogym.envs.dao.governance_columns import C_OPERATOR_VOTES
 
 from .dynamics import (
     STREAM_BUDGET,
@@ -18,7 +19,7 @@ from .dynamics import (
     ev_session,
     oil_temperature_c,
 )
-from .govern import begin_charter, govern
+from .govern import begin_charter, govern, is_quiet
 from .layout import (
     C_BUDGET_DAYS,
     C_DAYS,
@@ -286,7 +287,11 @@ def advance_clock(
     sf[lane, pi[S_LOAD_ERROR]] = persistence * sf[lane, pi[S_LOAD_ERROR]] + innovation * load_noise
     sf[lane, pi[S_PV_ERROR]] = persistence * sf[lane, pi[S_PV_ERROR]] + innovation * pv_noise
     if len(charter) > 0:
-        govern(lane, key, charter, pi, sf, si, out)
+        # Most steps end here; each array handed on costs as much as some arithmetic.
+        quiet = is_quiet(lane, charter[:1], pi, si)
+        ends = step >= pi[pi[P_CALENDAR] + C_HORIZON]
+        if not quiet or ends or charter[0][C_OPERATOR_VOTES] >= 0:
+            govern(lane, key, charter, pf, pi, sf, si, out, quiet, ends)
         _advance_halt(lane, pf, pi, sf, si)
     if step % steps_per_day == 0:
         fill_budget(lane, pf, pi, sf)

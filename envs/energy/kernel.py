@@ -16,6 +16,7 @@ from daogym.envs.core.compiled import kernel_entry, kernel_function
 from daogym.envs.core.layout import Float, Int
 
 from .episode import advance_clock, begin_episode, close_sessions
+from .govern import prefetch_clock, prefetch_votes
 from .layout import (
     AUTORESET_NEXT_STEP,
     AUTORESET_SAME_STEP,
@@ -98,9 +99,13 @@ def step_range(
     # What an episode ends with, the last columns, is neither cleared nor summed in other steps.
     steady = OUT_EVENT + E_CAPTURE if len(charter) > 0 else width_out
     market = pi[pi[P_MODES] + M_MARKET] == 1
+    facts = charter[:1]
 
     for first in range(low, high, TILE):
         width = min(TILE, high - first)
+        if len(charter) > 0:
+            for lane in range(first + width, min(first + 2 * TILE, high)):
+                prefetch_clock(lane, pi, si)
         for e in range(width):
             lane = first + e
             if flags[0, lane] == 1:
@@ -116,8 +121,11 @@ def step_range(
                     q_pu[k, e] = 0.0
             else:
                 read_world(lane, e, pf, pi, rows, days, sf, si, plan, p_pu, q_pu)
-                make_request(lane, e, pf, pi, charter, sf, si, actions, out, clean, plan, p_pu)
+                make_request(lane, e, pf, pi, facts, sf, si, actions, out, clean, plan, p_pu)
                 gate_request(lane, e, pf, pi, sf, out, plan, p_pu, q_pu)
+        if len(charter) > 0:
+            for lane in range(first, first + width):
+                prefetch_votes(lane, pi, si)
         for k in range(n_bus):
             for e in range(width):
                 p_pu[k, e] *= inverse_base
@@ -136,7 +144,7 @@ def step_range(
                 if autoreset == AUTORESET_NEXT_STEP:
                     begin_episode(lane, pf, pi, charter, sf, si)
                     write_observation(
-                        lane, pf, pi, world, price_hours, days, charter, sf, si, physical,
+                        lane, pf, pi, world, price_hours, days, facts, sf, si, physical,
                         observations[0],
                     )  # fmt: skip
                 continue
@@ -152,7 +160,7 @@ def step_range(
                 sf[lane, pi[S_SUMS] + c] += out[0, lane, c]
             if si[lane, pi[S_STEP]] < horizon:
                 write_observation(
-                    lane, pf, pi, world, price_hours, days, charter, sf, si, physical,
+                    lane, pf, pi, world, price_hours, days, facts, sf, si, physical,
                     observations[0],
                 )  # fmt: skip
                 continue
@@ -163,13 +171,13 @@ def step_range(
             for c in range(steady, width_out):
                 out[1, lane, c] = out[0, lane, c]
             write_observation(
-                lane, pf, pi, world, price_hours, days, charter, sf, si, physical,
+                lane, pf, pi, world, price_hours, days, facts, sf, si, physical,
                 observations[1],
             )  # fmt: skip
             if autoreset == AUTORESET_SAME_STEP:
                 begin_episode(lane, pf, pi, charter, sf, si)
                 write_observation(
-                    lane, pf, pi, world, price_hours, days, charter, sf, si, physical,
+                    lane, pf, pi, world, price_hours, days, facts, sf, si, physical,
                     observations[0],
                 )  # fmt: skip
             else:
@@ -177,7 +185,7 @@ def step_range(
                     observations[0, lane, d] = observations[1, lane, d]
 
 
-@kernel_entry(allocates=False)
+@kernel_entry()
 def step_serial(
     n_chunk: int, pf: Float, pi: Int, rows: Float32, world: Float, price_hours: Float, days: Float,
     charter: Any, sf: Float, si: Int, actions: Float32, observations: Float32, out: Float,
@@ -215,9 +223,10 @@ def reset_lanes(
 ) -> None:  # fmt: skip
     """Begin the next episode of the masked lanes and write their observations."""
     physical = np.empty(pi[pi[P_SIZES] + Z_OBSERVATION])
+    facts = charter[:1]
     for lane in range(len(si)):
         if mask[lane]:
             begin_episode(lane, pf, pi, charter, sf, si)
             write_observation(
-                lane, pf, pi, world, price_hours, days, charter, sf, si, physical, observations[0]
+                lane, pf, pi, world, price_hours, days, facts, sf, si, physical, observations[0]
             )

@@ -169,7 +169,8 @@ STATE_NAMES = (
     "loading", "exchange_kw", "load_kw", "pv_kw", "curtailed_share", "relay_direction",
     "load_error", "pv_error", "budget_kwh", "initial_soc_kwh", "initial_ev_kwh", "closing_eur",
     "governed", "sums",
-    "agenda", "halt", "request", "operator", "accounts", "books", "live_proposals",
+    "halt", "agenda", "request", "operator", "accounts", "books",
+    "live_proposals", "seen_proposals",
     "member_eur", "member_alone_eur", "member_local_kwh",
     "community_eur", "governor", "proposals", "votes", "ballot_clock", "ballots",
 )  # fmt: skip
@@ -181,10 +182,11 @@ STATE_NAMES = (
     S_LOADING, S_EXCHANGE_KW, S_LOAD_KW, S_PV_KW, S_CURTAILED_SHARE, S_RELAY_DIRECTION,
     S_LOAD_ERROR, S_PV_ERROR, S_BUDGET_KWH, S_INITIAL_SOC_KWH, S_INITIAL_EV_KWH, S_CLOSING_EUR,
     S_GOVERNED, S_SUMS,
-    S_AGENDA, S_HALT, S_REQUEST, S_OPERATOR, S_ACCOUNTS, S_BOOKS, S_LIVE_PROPOSALS,
+    S_HALT, S_AGENDA, S_REQUEST, S_OPERATOR, S_ACCOUNTS, S_BOOKS,
+    S_LIVE_PROPOSALS, S_SEEN_PROPOSALS,
     S_MEMBER_EUR, S_MEMBER_ALONE_EUR, S_MEMBER_LOCAL_KWH,
     S_COMMUNITY_EUR, S_GOVERNOR, S_PROPOSALS, S_VOTES, S_BALLOT_CLOCK, S_BALLOTS,
-) = range(N_PARAMETER, N_PARAMETER + 51)  # fmt: skip
+) = range(N_PARAMETER, N_PARAMETER + 52)  # fmt: skip
 
 
 def state_layout(
@@ -250,8 +252,8 @@ def state_layout(
             Part("sums", (OUT_WIDTH_VOTED if governance else OUT_WIDTH,),
                  "sums of all outputs over this episode"),
             # What every step reads comes first, so that it shares pages with the rest of the state.
-            integer("agenda", shapes["agenda"], "the governor's clock and changes so far"),
             integer("halt", (1,) if governance else (0,), "steps of the emergency halt left"),
+            integer("agenda", shapes["agenda"], "the governor's clock and changes so far"),
             Part("request", (3,) if governance else (0,),
                  "the operator's proposal in this step: which, how far, whether"),
             integer("operator", (OPERATOR_WIDTH,) if governance else (0,),
@@ -262,6 +264,8 @@ def state_layout(
                     "cents minted and burned, all and by purpose"),
             Part("live_proposals", (PROPOSAL_ROWS, *parameters) if governance else (0,),
                  "live proposal on each parameter, see dao/proposal_view.py"),
+            Part("seen_proposals", (PROPOSAL_ROWS, *parameters) if governance else (0,),
+                 "the same as observed, in [-1, 1], but for the hours until it acts"),
             Part("member_eur", members, "money of each connection this episode, EUR"),
             Part("member_alone_eur", members, "the same without a community, EUR"),
             Part("member_local_kwh", members, "energy sold to other members this episode, kWh"),

@@ -16,7 +16,7 @@ from daogym.envs.dao.governance_columns import C_PARAMETERS
 
 from .dynamics import clip
 from .feeder import Feeder
-from .govern import write_governance
+from .govern import first_column, write_governance
 from .layout import (
     BLOCK_QUARTERS,
     C_HORIZON,
@@ -193,7 +193,12 @@ def write_observation(
     lane: int, pf: Float, pi: Int, world: Float, price_hours: Float, days: Float, charter: Any,
     sf: Float, si: Int, physical: Float, target: Float,
 ) -> None:  # fmt: skip
-    """Fill `physical` (n_observation,) in units and `target[lane]` normalised to [-1, 1]."""
+    """Fill `target[lane]`, normalised to [-1, 1].
+
+    Args:
+        charter: the charter's own int vector in a tuple, which is empty under a static one.
+        physical: (n_observation,) scratch: the values in their units.
+    """
     sizes = pi[P_SIZES]
     n_bus, n_pv = pi[sizes + Z_BUS], pi[sizes + Z_PV]
     n_battery, n_ev = pi[sizes + Z_BATTERY], pi[sizes + Z_EV]
@@ -305,10 +310,11 @@ def write_observation(
     for j in range(n_pv):
         physical[c + j] = si[lane, pi[S_PV_TRIP_STEPS] + j] * dt_h
         physical[c + n_pv + j] = sf[lane, pi[S_PV_VOLTAGE_PU] + j]
+    shown = pi[sizes + Z_OBSERVATION]
     if len(charter) > 0:
-        write_governance(lane, charter, pf, pi, sf, si, physical, c + 2 * n_pv)
-
+        shown = first_column(charter, pi)
+        write_governance(lane, charter, pf, pi, sf, si, target)
     low = pi[P_OBSERVATION_LOW]
     scale = pi[P_OBSERVATION_SCALE]
-    for d in range(pi[sizes + Z_OBSERVATION]):
+    for d in range(shown):
         target[lane, d] = clip((physical[d] - pf[low + d]) * pf[scale + d] - 1.0, -1.0, 1.0)

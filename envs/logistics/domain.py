@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from datetime import date as Date
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from daogym.envs.core.controller import Controller
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.rooms import SPLITS, RoomedDomain, checked_split
 from daogym.envs.core.strict import hash_model
 
 from . import kernel
@@ -22,16 +21,10 @@ from .network import Network
 from .observation import observation_fields, pipeline_slots, seen_processes
 from .scenario import LogisticsScenario
 
-if TYPE_CHECKING:
-    from daogym.envs.core.simulator import Simulator
-
-    from .rules import Controller
-
 ActionMode = Literal["base_stock", "orders"]
-SPLITS = ("train", "validation", "test", "all")
 
 
-class LogisticsDomain:
+class LogisticsDomain(RoomedDomain):
     """One scenario of the supply network, in one action mode and one split.
 
     Args:
@@ -45,7 +38,9 @@ class LogisticsDomain:
     """
 
     name = "logistics"
+    package = __package__
     currency = "USD"
+    reported_events = (("units lost", "lost_units"),)
     term_names, cost_names, event_names = TERMS, COSTS, EVENTS
     out_width = OUT_WIDTH
     step_serial = staticmethod(kernel.step_serial)
@@ -60,12 +55,10 @@ class LogisticsDomain:
         action_mode: str | None = None,
     ) -> None:
         mode = scenario.action_mode if action_mode is None else action_mode
-        if split not in SPLITS:
-            raise ValueError(f"split: one of {', '.join(SPLITS)} expected, got {split!r}")
         if mode not in ("base_stock", "orders"):
             raise ValueError(f"action_mode: 'base_stock' or 'orders' expected, got {mode!r}")
         self.scenario = scenario
-        self.split = split
+        self.split = checked_split(split)
         self.action_mode: ActionMode = mode  # type: ignore[assignment]
         self.network = Network(scenario)
         self.horizon = scenario.horizon_days
@@ -164,28 +157,6 @@ class LogisticsDomain:
 
         return rule_names(self.scenario)
 
-    @property
-    def trivial_names(self) -> tuple[str, ...]:
-        """Controllers that never look."""
-        from .controllers import TRIVIAL_NAMES
-
-        return TRIVIAL_NAMES
-
-    @property
-    def noop_name(self) -> str:
-        """The controller that orders up to the scenario's own levels."""
-        return self.rule_names[0]
-
-    def make_controller(self, name: str) -> Controller:
-        """A controller for this scenario; its `action_mode` need not be this domain's.
-
-        Raises:
-            ValueError: no controller has this name.
-        """
-        from .controllers import make_controller
-
-        return make_controller(name, self.scenario)
-
     def make_teacher(self) -> Controller:
         """A controller worth imitating that sees no more than the observation holds.
 
@@ -193,12 +164,6 @@ class LogisticsDomain:
             ValueError: nothing of this scenario's demand is known ahead.
         """
         return self.make_controller("anticipating")
-
-    def upper_bound(self, simulator: Simulator) -> Float:
-        """USD that no controller can exceed in the episode each lane is about to play, (N,)."""
-        from .bound import upper_bound
-
-        return upper_bound(simulator)
 
     def start_day(self, date: str) -> int:
         """Day of the year (0 to 364) of a date such as ``2023-05-14``; 29 February is 1 March.
@@ -213,23 +178,6 @@ class LogisticsDomain:
         if (day.month, day.day) == (2, 29):
             return 59
         return (Date(2023, day.month, day.day) - Date(2023, 1, 1)).days
-
-    def render(self, simulator: Any, lane: int) -> NDArray[np.uint8]:
-        """Picture of one lane, (700, 1120, 3); see view.py."""
-        from .view import render
-
-        return render(self, simulator, lane)
-
-    def plot_episodes(
-        self, players: Sequence[tuple[str, Simulator, Callable[[Any], Any]]], path: Path
-    ) -> None:
-        """Play lane 0 of each (name, simulator, act) to its end; draw the episodes side by side.
-
-        The simulators stand at a start and do not reset themselves (autoreset "disabled").
-        """
-        from .view import episode_plot, record_episode
-
-        episode_plot([record_episode(s, act, name=name) for name, s, act in players], path)
 
     def pack(self, autoreset: str, stagger: bool, carry: bool) -> tuple[Float, Int]:
         """Parameter vectors: numbers in the order of layout.FLOATS and INTEGERS, then tables."""

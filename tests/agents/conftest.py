@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import torch
 
 from daogym.agents.config import TrainConfig
 from daogym.envs.core.strict import load_mapping
@@ -53,13 +52,6 @@ def _results_cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Ite
     )
     yield
     patch.undo()
-
-
-@pytest.fixture(autouse=True)
-def _torch_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

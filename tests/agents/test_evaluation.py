@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from daogym.agents import evaluation
+import daogym
+from daogym.agents import evaluation, report
 from daogym.agents.comparison import TargetError, compare
 from daogym.agents.config import TrainConfig
 from daogym.agents.evaluation import EPISODE_SEED, EpisodeSet, Outcome, Referee, play
 from daogym.agents.results_cache import ResultsCache
+from daogym.agents.scoring import results
 from daogym.agents.training import train
 
 TEST = EpisodeSet("toy", "test", 30)
@@ -107,6 +109,57 @@ def test_the_json_document_has_the_promised_keys(
     assert {row["target"] for row in report["results"]} == {
         str(run.path), "noop", "threshold", "planner", "bound",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("scenario", "currency", "heading", "event"),
+    [
+        ({"base": "lv_rural", "episode_days": 1}, "EUR", "kWh shed/day", "unserved_kwh"),
+        ({"base": "gpu_week", "episode_days": 2}, "USD", "jobs missed/day", "missed_jobs"),
+        ("lost_sales_poisson_l4_p4", "USD", "units lost/day", "lost_units"),
+    ],
+    ids=["energy", "compute", "logistics"],
+)
+def test_a_comparison_shows_the_domains_own_currency_and_events(
+    scenario: Any, currency: str, heading: str, event: str
+) -> None:
+    """Beside sums of the simulator's events that are kept here."""
+    simulator = daogym.make_simulator(scenario, 2)
+    domain: Any = simulator.domain
+    controller = domain.make_controller(domain.noop_name)
+    simulator = daogym.make_simulator(scenario, 2, action_mode=controller.action_mode)
+    simulator.reset(seed=3)
+    outcome = play(controller, simulator)
+    by_hand = daogym.make_simulator(scenario, 2, action_mode=controller.action_mode)
+    by_hand.reset(seed=3)
+    controller.reset(by_hand)
+    happened = 0.0
+    for _ in range(by_hand.horizon):
+        by_hand.step(controller.act(by_hand))
+        happened += float(by_hand.events[:, by_hand.event_names.index(event)].sum())
+    shown = [name for _, name in report.reported_events(domain)]
+    found = results([outcome], outcome, None, shown)
+    head, _, row = report.markdown(found, domain).splitlines()
+    cells = dict(zip(head.split(" | "), row.split(" | "), strict=True))
+    foreign = {"EUR", "USD"} - {currency}
+    assert f"{currency}/day" in head and not any(word in head for word in foreign)
+    assert float(cells[f"{currency}/day"]) == pytest.approx(outcome.money_per_day, abs=0.01)
+    assert float(cells[heading]) == pytest.approx(happened / outcome.days.sum(), rel=0.01)
+    assert ("kWh" in head) == (currency == "EUR")
+
+
+def test_a_runs_report_is_in_the_domains_currency(
+    toy: Any, toy_config: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy.ToyDomain, "currency", "JPY", raising=False)
+    shown = (("kWh missed", "unserved_kwh"),)
+    monkeypatch.setattr(toy.ToyDomain, "reported_events", shown, raising=False)
+    run = train(toy_config(), make_simulator=toy.make_simulator)
+    page = (run.path / "report.md").read_text()
+    assert "| JPY/day |" in page and "| kWh missed/day |" in page and "EUR" not in page
+    document = json.loads((run.path / "report.json").read_text())
+    assert document["currency"] == "JPY"
+    assert all("unserved_kwh" in row["events"] for row in document["results"][1:-1])
 
 
 def test_unknown_targets_are_refused_before_anything_is_played(toy: Any, tmp_path: Path) -> None:

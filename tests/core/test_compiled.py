@@ -44,6 +44,8 @@ print(json.dumps({{
 }}))
 """
 
+LOCK = "__main__.entry.compiling"
+
 FIRST_STEP = """
 import json, sys, time
 begun = time.perf_counter()
@@ -200,7 +202,7 @@ def test_processes_started_together_agree(tiny: Path, tmp_path: Path) -> None:
     assert [row["result"] for row in found] == [14.0] * 4
     assert sum(row["misses"] for row in found) == 1
     assert sum(row["hits"] for row in found) == 3
-    assert not list(cache.rglob("compiling"))
+    assert not list(cache.rglob("*.compiling"))
     assert finish(start(tiny, cache))["hits"] == 1
 
 
@@ -213,7 +215,7 @@ def test_a_lock_left_by_a_dead_process_is_broken(tiny: Path, tmp_path: Path) -> 
     folder = folder_of(tiny, cache)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    lock = folder / "compiling"
+    lock = folder / LOCK
     lock.write_text(str(dead.pid))
     begun = time.monotonic()
     assert finish(start(tiny, cache))["result"] == 14.0
@@ -222,7 +224,7 @@ def test_a_lock_left_by_a_dead_process_is_broken(tiny: Path, tmp_path: Path) -> 
 
 def test_a_lock_of_a_living_process_is_waited_for(tiny: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    lock = folder_of(tiny, cache) / "compiling"
+    lock = folder_of(tiny, cache) / LOCK
     lock.write_text(str(os.getpid()))
     process = start(tiny, cache)
     with pytest.raises(subprocess.TimeoutExpired):
@@ -231,10 +233,35 @@ def test_a_lock_of_a_living_process_is_waited_for(tiny: Path, tmp_path: Path) ->
     assert finish(process)["result"] == 14.0
 
 
+def test_nobody_waits_for_another_entry(tiny: Path, tmp_path: Path) -> None:
+    """A process that compiles one entry for a minute holds up no process that wants another."""
+    cache = tmp_path / "cache"
+    (folder_of(tiny, cache) / "another.entry.compiling").write_text(str(os.getpid()))
+    assert finish(start(tiny, cache), timeout=60.0)["hits"] == 1
+
+
+def test_arguments_of_other_types_are_waited_for_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry that serves one type already may still have to be compiled for the next."""
+    monkeypatch.setattr(compiled, "compiled_folder", lambda: tmp_path)
+
+    @compiled.kernel_entry()
+    def double(x: Any) -> Any:
+        return x + x
+
+    double._cache.disable()
+    for arguments, locks in (((1,), 1), ((2,), 0), ((1.5,), 1), ((2.5,), 0)):
+        with compiled.compile_lock(double, arguments):
+            assert len(list(tmp_path.glob("*.compiling"))) == locks
+            assert double(*arguments) == 2 * arguments[0]
+    assert not list(tmp_path.glob("*.compiling"))
+
+
 def test_a_lock_left_before_its_owner_signed_it_is_broken(tiny: Path, tmp_path: Path) -> None:
     """A process may die between making the lock and writing its number into it."""
     cache = tmp_path / "cache"
-    lock = folder_of(tiny, cache) / "compiling"
+    lock = folder_of(tiny, cache) / LOCK
     lock.write_text("")
     old = time.time() - 3600.0
     os.utime(lock, (old, old))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
-import random
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -17,6 +15,8 @@ from numpy.typing import NDArray
 from daogym.envs.energy.feeder import Feeder, FeederError, tree_layout
 from daogym.envs.energy.pandapower_feeder import convert, from_pandapower
 from daogym.envs.energy.profiles import FEEDERS, load_feeder
+
+from .reference_networks import network
 
 pandapower = pytest.importorskip("pandapower", reason="converting networks needs pandapower")
 simbench = pytest.importorskip("simbench", reason="three of the feeders come from simbench")
@@ -36,18 +36,6 @@ REFERENCE: dict[str, tuple[float, float, float, float, float, int]] = {
     "1-LV-semiurb4--0-sw": (243.0, 96.0, 3.1927, 3.238, 0.980068, 42),
     "1-LV-urban6--0-sw": (441.0, 174.3, 3.4629, 4.846, 0.981343, 18),
 }
-
-
-@functools.cache
-def build(name: str) -> Any:
-    """A network of the reference table; not to be changed."""
-    if name.startswith("1-LV"):
-        return simbench.get_simbench_net(name)
-    before = random.getstate()
-    random.seed(0)  # the Kerber networks draw some of their cables
-    net = getattr(networks, name)()
-    random.setstate(before)
-    return net
 
 
 def newton_raphson(net: Any) -> Any:
@@ -132,7 +120,7 @@ def check_against_newton(net: Any) -> tuple[Feeder, Complex, Complex, Any]:
 @pytest.mark.parametrize("name", REFERENCE)
 def test_feeder_has_pandapowers_voltages_and_losses(name: str) -> None:
     load_kw, load_kvar, line_kw, transformer_kw, lowest, bus = REFERENCE[name]
-    net = build(name)
+    net = network(name)
     feeder, _, _, solved = check_against_newton(net)
     assert feeder.load_p_kw.sum() == pytest.approx(load_kw, rel=1e-3)
     assert feeder.load_q_kvar.sum() == pytest.approx(load_kvar, rel=1e-3)
@@ -145,7 +133,7 @@ def test_feeder_has_pandapowers_voltages_and_losses(name: str) -> None:
 
 
 def test_ratings_give_pandapowers_loadings() -> None:
-    feeder, _, current, solved = check_against_newton(build("1-LV-rural1--0-sw"))
+    feeder, _, current, solved = check_against_newton(network("1-LV-rural1--0-sw"))
     loading = np.abs(current[1:]) / feeder.i_max_pu[1:] * 100.0
     lines = ~feeder.is_transformer[1:]
     # pandapower rates the larger terminal current, charging of the cable included

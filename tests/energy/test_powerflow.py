@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import warnings
 from types import ModuleType
 from typing import Any
@@ -17,6 +16,8 @@ from daogym.envs.energy.feeder import Feeder
 from daogym.envs.energy.pandapower_feeder import convert
 from daogym.envs.energy.powerflow import TILE, solve_batch
 from daogym.envs.energy.profiles import FEEDERS, load_feeder
+
+from .reference_networks import network
 
 pytestmark = pytest.mark.kernel
 
@@ -35,15 +36,6 @@ NETWORKS = (
     "1-LV-urban6--0-sw",
 )
 RURAL = "1-LV-rural1--2-sw"
-
-
-@functools.cache
-def network(name: str) -> Any:
-    """A reference network, not to be changed; skips where pandapower or simbench is missing."""
-    networks = pytest.importorskip("pandapower.networks", reason="the reference solver")
-    if name.startswith("1-LV"):
-        return pytest.importorskip("simbench", reason="its networks").get_simbench_net(name)
-    return getattr(networks, name)()
 
 
 def newton_raphson(net: Any, **options: Any) -> None:

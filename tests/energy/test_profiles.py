@@ -23,6 +23,8 @@ from daogym.envs.energy.profiles import (
     load_profiles,
 )
 
+from .reference_networks import simbench_profiles
+
 PRICES_2023 = Path(__file__).parents[3] / "shared" / "data" / "prices" / "NL_2023.csv"
 EVERY_YEAR = tuple(PRICE_YEARS)
 
@@ -139,8 +141,7 @@ def test_lv_rural_has_the_load_and_sunshine_of_its_source() -> None:
 
 
 def test_profiles_are_simbenchs_to_sixteen_bits() -> None:
-    simbench = pytest.importorskip("simbench", reason="compares with SimBench's own tables")
-    frames = simbench.get_simbench_net("1-LV-rural1--2-sw").profiles
+    frames = simbench_profiles("1-LV-rural1--2-sw")
     labels = list(frames["load"]["time"])
     count = Counter(labels)
     feeder = load_feeder("lv_rural")
