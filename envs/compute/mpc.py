@@ -33,6 +33,7 @@ from .layout import (
     J_TIER,
     J_WORK,
     TIERS,
+    V_GPUS,
     V_TIER,
 )
 from .rules import Actions, Controller
@@ -153,7 +154,7 @@ class LinearMpc(Controller):
         domain: Any = simulator.domain
         n_periods = len(_PERIODS)
         own = domain.providers[:, V_TIER].astype(np.int64)
-        offered = simulator.state("capacity_gpus")[lane]
+        offered = domain.providers[:, V_GPUS] * simulator.state("up_share")[lane]
         room = np.array([offered[own >= t].sum() for t in range(TIERS)])[:, None] * _PERIODS
         table = simulator.state("jobs")[lane, : simulator.state("n_jobs")[lane]]
         dt_h = 1.0 / simulator.scenario.steps_per_hour
