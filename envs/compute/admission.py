@@ -99,7 +99,7 @@ def take_orders(
         tier = int(row[J_TIER])
         band = int(row[J_BAND])
         share = (crowd[tier] + row[J_GPUS]) / max(working[tier], 1.0)
-        least = request[R_THRESHOLD + band]
+        least = request[R_THRESHOLD + tier]
         least += pf[x + X_ADMISSION_RISE_0 + band] * max(share - knee, 0.0)
         if n < slots and row[J_LOG_RATIO] >= least:
             for t in range(tier + 1):

@@ -364,8 +364,8 @@ def _action_fields(domain: ComputeDomain) -> FieldSet:
         Field("priority", "1", center - o.priority_scale, center + o.priority_scale, (BANDS,),
               "added to ln(bid / reference price) in the queue's order, by duration band"),
         Field("admission", "1", o.admission - o.admission_scale, o.admission + o.admission_scale,
-              (BANDS,), "ln(bid / reference price) below which orders are rejected where GPUs "
-              "are free, by band; the low end admits all"),
+              (TIERS,), "ln(bid / reference price) below which orders are rejected where GPUs "
+              "are free, by GPU class; the low end admits all"),
         Field("price_weight", "1", 0.0, 2.0, doc="of a provider's ask in placing"),
         Field("reliability_weight", "1", 0.0, 2.0 * o.reliability,
               doc="of a provider's reputation in placing"),

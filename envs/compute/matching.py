@@ -238,8 +238,9 @@ def match_orders(
     for t in range(TIERS - 1, -1, -1):
         while column > first[t]:
             column -= 1
-            most = max(most, board[B_FREE, column] + ROOM)
-            least = min(least, board[B_PRICE, column])
+            idle = board[B_FREE, column] + ROOM
+            most = max(most, idle)
+            least = min(least, board[B_PRICE, column]) if idle > 2.0 * ROOM else least
         room[t], cheapest[t] = most, least
     n = 0
     for i in range(waiting):

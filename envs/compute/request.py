@@ -113,9 +113,10 @@ def make_request(lane: int, clean: Float, pf: Float, pi: Int, sf: Float, request
         request[R_PRIORITY + b] = (
             pf[x + X_PRIORITY_CENTER_0 + b] + pf[x + X_PRIORITY_SCALE] * clean[A_PRIORITY + b]
         )
-        margin = clean[A_ADMISSION + b]
+    for t in range(TIERS):
+        margin = clean[A_ADMISSION + t]
         threshold = pf[x + X_ADMISSION_CENTER] + pf[x + X_ADMISSION_SCALE] * margin
-        request[R_THRESHOLD + b] = threshold if margin > -1.0 else ADMIT_ALL
+        request[R_THRESHOLD + t] = threshold if margin > -1.0 else ADMIT_ALL
     request[R_PRICE] = 1.0 + clean[A_PRICE]
     request[R_RELIABILITY] = pf[x + X_RELIABILITY_WEIGHT] * (1.0 + clean[A_RELIABILITY])
     request[R_CARBON] = pf[x + X_CARBON_WEIGHT] * (1.0 + clean[A_CARBON])

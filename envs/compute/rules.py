@@ -21,7 +21,6 @@ from .layout import (
     A_RESERVE,
     A_SPREAD,
     A_STANDBY,
-    BANDS,
     ORDERS,
     PLACES,
     PRICINGS,
@@ -42,7 +41,7 @@ class Controller(CoreController):
 
 
 class Discipline(Controller):
-    """A classical scheduler: every order is admitted, at the lowest spread.
+    """A classical scheduler at the lowest spread; admission and capacity are the zero action's.
 
     Args:
         order: how the queue is ordered, one of `layout.ORDERS`.
@@ -57,7 +56,6 @@ class Discipline(Controller):
 
     def act(self, simulator: Simulator) -> Actions:
         actions = self._idle(simulator)
-        actions[:, A_ADMISSION : A_ADMISSION + BANDS] = -1.0
         actions[:, A_SPREAD] = -1.0
         actions[:, A_ORDER] = place_of(self.order, len(ORDERS))
         actions[:, A_PLACE] = place_of(self.place, len(PLACES))
@@ -83,7 +81,7 @@ class CostPlus(Controller):
 
     def act(self, simulator: Simulator) -> Actions:
         actions = self._idle(simulator)
-        actions[:, A_ADMISSION : A_ADMISSION + BANDS] = -1.0
+        actions[:, A_ADMISSION : A_ADMISSION + TIERS] = -1.0
         actions[:, A_SPREAD] = spread_action(simulator, np.full(len(actions), self.margin))
         actions[:, A_ORDER] = place_of(ORDERS.index("market"), len(ORDERS))
         actions[:, A_PLACE] = place_of(PLACES.index("market"), len(PLACES))

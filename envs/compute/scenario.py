@@ -255,9 +255,9 @@ class Service(StrictModel):
     """Loss of a tenant whose lease misses its deadline, as a share of the order's value."""
     credit_share: float = Setting(0.2, ge=0.0, le=1.0)
     """What the treasury pays back of that, as a share of the order's value."""
-    expiry_share: float = Setting(0.4, ge=0.0, le=5.0)
+    expiry_share: float = Setting(1.0, ge=0.0, le=5.0)
     """Loss of a tenant whose admitted order never got a lease, as a share of its value."""
-    rejection_share: float = Setting(0.2, ge=0.0, le=5.0)
+    rejection_share: float = Setting(0.1, ge=0.0, le=5.0)
     """Loss of a tenant who is turned away, as a share of the order's value."""
 
 
@@ -300,15 +300,15 @@ class Operator(StrictModel):
     priority: tuple[float, ...] = Setting((-0.3, 0.0, 0.1, 0.3), min_length=BANDS, max_length=BANDS)
     """Added to ln(bid / reference) in the queue's order, by band."""
     priority_scale: float = Setting(1.5, gt=0.0)
-    admission: float = Setting(-0.3, ge=-5.0, le=5.0)
+    admission: float = Setting(-0.4, ge=-5.0, le=5.0)
     """Orders with a lower ln(bid / reference) are rejected where nothing waits ..."""
     admission_scale: float = Setting(4.0, gt=0.0)
     admission_rise: tuple[float, ...] = Setting(
-        (0.8, 1.0, 1.6, 1.0), min_length=BANDS, max_length=BANDS
+        (1.7, 0.8, 2.3, 1.8), min_length=BANDS, max_length=BANDS
     )
     """... and this higher, by band, for each unit of crowding above `admission_knee`: GPUs at work
     or asked for / GPUs that work, of the order's class or better."""
-    admission_knee: float = Setting(1.2, ge=0.0)
+    admission_knee: float = Setting(0.8, ge=0.0)
     reliability: float = Setting(1.0, gt=0.0)
     carbon: float = Setting(0.2, gt=0.0)
     fit: float = Setting(0.1, ge=0.0)
@@ -316,16 +316,16 @@ class Operator(StrictModel):
     spread: float = Setting(0.15, ge=0.0, le=0.5)
     """On the asks of a class whose utilisation is at most `spread_idle` ..."""
     spread_scale: float = Setting(0.3, gt=0.0, le=0.5)
-    spread_rise: float = Setting(0.28, ge=0.0, le=1.0)
+    spread_rise: float = Setting(0.21, ge=0.0, le=1.0)
     """... and this higher from a utilisation of `spread_full` on."""
-    spread_idle: float = Setting(0.37, ge=0.0, le=1.0)
+    spread_idle: float = Setting(0.35, ge=0.0, le=1.0)
     spread_full: float = Setting(0.9, ge=0.0, le=1.0)
     reserve_ratio: float = Setting(1.0, gt=0.0)
     """Collateral ratio up to which the treasury tops up the vault."""
     reserve_scale: float = Setting(0.08, gt=0.0)
-    standby: float = Setting(0.05, ge=0.0, le=1.0)
+    standby: float = Setting(0.09, ge=0.0, le=1.0)
     """Idle GPUs kept on offer / GPUs of the class ..."""
-    standby_demand: float = Setting(0.02, ge=0.0, le=1.0)
+    standby_demand: float = Setting(0.03, ge=0.0, le=1.0)
     """... and this more for the last hour's arrivals / usual ones."""
     standby_scale: float = Setting(0.8, gt=0.0, le=1.0)
 

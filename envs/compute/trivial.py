@@ -18,7 +18,6 @@ from .layout import (
     A_RESERVE,
     A_SPREAD,
     A_STANDBY,
-    BANDS,
     TIERS,
 )
 from .rules import Actions, Controller
@@ -34,7 +33,7 @@ class RejectAll(Controller):
 
     def act(self, simulator: Simulator) -> Actions:
         actions = self._idle(simulator)
-        actions[:, A_ADMISSION : A_ADMISSION + BANDS] = 1.0
+        actions[:, A_ADMISSION : A_ADMISSION + TIERS] = 1.0
         actions[:, A_SPREAD] = 1.0
         actions[:, A_STANDBY : A_STANDBY + TIERS] = -1.0
         return actions
@@ -47,7 +46,7 @@ class AlwaysCheapest(Controller):
 
     def act(self, simulator: Simulator) -> Actions:
         actions = self._idle(simulator)
-        actions[:, A_ADMISSION : A_ADMISSION + BANDS] = -1.0
+        actions[:, A_ADMISSION : A_ADMISSION + TIERS] = -1.0
         actions[:, A_SPREAD] = -1.0
         actions[:, A_PRICE] = 1.0
         actions[:, A_RELIABILITY] = -1.0
@@ -79,7 +78,7 @@ class FixedSchedule(Controller):
 
     def act(self, simulator: Simulator) -> Actions:
         actions = self._idle(simulator)
-        actions[:, A_ADMISSION : A_ADMISSION + BANDS] = -1.0
+        actions[:, A_ADMISSION : A_ADMISSION + TIERS] = -1.0
         hour = (simulator.state("step") / simulator.scenario.steps_per_hour) % 24.0
         wave = self.swing * np.cos(2.0 * np.pi * (hour - self.busiest_hour) / 24.0)
         actions[:, A_SPREAD] = wave
