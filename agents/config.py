@@ -40,9 +40,7 @@ class TrainConfig(StrictModel):
         True, description="learn on the reward minus the no-op's money of the same world and step"
     )
     shadow_lanes: bool = Field(
-        False,
-        description="take the zero action in a second simulator of the same worlds; what that "
-        "earns is then the no-op's money",
+        False, description="step the zero action in the same worlds: its money is the no-op's"
     )
     num_envs: PositiveInt = Field(1024, description="environments stepped in one compiled call")
     threads: PositiveInt = Field(2, description="threads of the simulator")

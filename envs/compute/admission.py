@@ -23,9 +23,11 @@ from .layout import (
     J_LOG_RATIO,
     J_TIER,
     J_WORK,
+    M_MARKET,
     OUT_EVENT,
     OUT_TERM,
     P_LAW_LOG_STEPS,
+    P_MODES,
     P_PROVIDERS,
     P_SCALARS,
     P_SHAPE_SHARE,
@@ -86,6 +88,7 @@ def take_orders(
     if arrived > 0:
         count_crowd(lane, waiting, queue, jobs, used, crowd, working, pf, pi, sf)
     knee = pf[x + X_ADMISSION_KNEE]
+    market = pi[pi[P_MODES] + M_MARKET] == 1
     rejection = pf[x + X_REJECTION_SHARE]
     shares, laws = pi[P_SHAPE_SHARE], pi[P_LAW_LOG_STEPS]
     n = si[lane, pi[S_N_JOBS]]
@@ -101,7 +104,7 @@ def take_orders(
         share = (crowd[tier] + row[J_GPUS]) / max(working[tier], 1.0)
         least = request[R_THRESHOLD + tier]
         least += pf[x + X_ADMISSION_RISE_0 + band] * max(share - knee, 0.0)
-        if n < slots and row[J_LOG_RATIO] >= least:
+        if n < slots and (row[J_LOG_RATIO] >= least or not market):
             for t in range(tier + 1):
                 crowd[t] += row[J_GPUS]
             queue[waiting] = n
