@@ -107,3 +107,18 @@ def test_a_picture_shows_the_week() -> None:
     assert one.dtype == np.uint8 and one.ndim == 3 and one.shape[2] == 3
     assert one.shape == other.shape and (one != other).any()
     assert len(np.unique(one.reshape(-1, 3), axis=0)) > 10
+
+
+def test_the_market_is_loaded_and_the_best_rule_leaves_a_gap_to_the_bound() -> None:
+    weeks = market(lanes=256)
+    for _ in range(weeks.horizon):
+        weeks.step(np.zeros((256, weeks.action_size)))
+    sums = weeks.episode_events.sum(axis=0)
+    arrived, working = (
+        sums[weeks.event_names.index(name)] for name in ("arrived_gpu_h", "capacity_gpu_h")
+    )
+    assert arrived / working >= 0.85
+    few = market(lanes=4)
+    bound = few.domain.upper_bound(few)
+    money = play(few.domain.make_controller("congestion_pricing"), few)
+    assert (bound - money).sum() >= 0.15 * abs(money.sum())
