@@ -39,6 +39,9 @@ class TrainConfig(StrictModel):
     control_variate: bool = Field(
         True, description="learn on the reward minus the no-op's money of the same world and step"
     )
+    shadow_lanes: bool = Field(
+        False, description="step the zero action in the same worlds: its money is the no-op's"
+    )
     num_envs: PositiveInt = Field(1024, description="environments stepped in one compiled call")
     threads: PositiveInt = Field(2, description="threads of the simulator")
 

@@ -110,6 +110,7 @@ def _learn(
     make_env: MakeEnv,
     console: Console,
 ) -> RunCallback:
+    options = {"shadow": True} if config.shadow_lanes else {}
     simulator = make_simulator(
         config.scenario,
         num_envs=config.num_envs,
@@ -117,6 +118,7 @@ def _learn(
         split=config.split,
         action_mode=config.action_mode,
         stagger=True,
+        **options,
     )
     seen = seen_numbers(simulator.observation_fields, config.hidden_fields)
     env = make_env(simulator, control_variate=config.control_variate)

@@ -11,6 +11,7 @@ from .compute.domain import ComputeDomain
 from .compute.named import SHELF as COMPUTE_SHELF
 from .compute.scenario import ComputeScenario
 from .core.named import Shelf, unknown
+from .core.shadow import ShadowedSimulator
 from .core.simulator import Autoreset, Domain, Simulator
 from .core.strict import ConfigError
 from .core.yaml_reader import read_yaml
@@ -119,6 +120,7 @@ def make_simulator(
     carry: bool = False,
     episode_days: int | None = None,
     chain_days: int | None = None,
+    shadow: bool = False,
 ) -> Simulator:
     """A batched simulator of a scenario.
 
@@ -137,6 +139,8 @@ def make_simulator(
         episode_days: overrides the scenario's.
         chain_days: one episode of this many days in a row, for continuous operation; observations
             go on counting the scenario's own episodes (see `EnergyDomain`).
+        shadow: step twice as many lanes, so that ``baselines`` is what the zero action earns in
+            the same worlds (see `ShadowedSimulator`).
 
     Raises:
         ConfigError: the scenario is at fault; the message names the key.
@@ -165,6 +169,7 @@ def make_simulator(
         domain = domain_class(
             settings, split=split, action_mode=action_mode or default_mode, window_days=window_days
         )
-    return Simulator(
+    made = ShadowedSimulator if shadow else Simulator
+    return made(
         domain, num_envs, threads=threads, autoreset=autoreset, stagger=stagger, carry=carry
     )

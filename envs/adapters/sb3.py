@@ -24,8 +24,9 @@ class SB3VecEnv(VecEnv):
     Args:
         simulator: with same-step autoreset.
         reward_scale: rewards are EUR times this; default the scenario's.
-        control_variate: subtract the money of the same world without any device. It does not
-            depend on the action, so the best policy is the same and the noise smaller.
+        control_variate: subtract `simulator.baselines`, the money of the same world without any
+            device (or of shadow lanes, see `ShadowedSimulator`). It does not depend on the action,
+            so the best policy is the same and the noise smaller.
 
     stable-baselines3 keeps observations and dones until after the next step, so two buffers of
     each alternate; it adds to rewards in place, so those are copies. Infos are one shared

@@ -14,7 +14,8 @@ destroys counts as well) and y[p, h] those that provider p gives. Then
   provider's least ask does not exceed its bid. For every run of classes [a, b], what the providers
   of these classes give is at least what the orders get that can run nowhere else (the easy half of
   Hall's theorem). Gangs may be split, and GPUs be shared: integrality is relaxed.
-* Energy costs price[p, h] x kW x y[p, h] at least, as prices are constant within the hour.
+* Energy costs price[p, h] x kW x y[p, h] at least, as prices are constant within the hour; GPUs at
+  work are on offer, and forgo what they would earn elsewhere.
 * An order completed in time brings bid x work, its x filling the work. One that is not brings at
   most minus the least of the losses of rejection, expiry and a missed SLA that are still open to it
   (what was there at the start can no longer be rejected), which is what the programme books for
@@ -162,6 +163,8 @@ def _give(
     capacity = world.working_gpus.reshape(shape).sum(axis=1) / per_hour
     price = world.price.reshape(n_hours, per_hour, -1).min(axis=1)
     cost = providers[:, V_KW_PER_GPU] * price[:, providers[:, V_REGION].astype(np.int64)]
+    if domain.scenario.market:
+        cost = cost + domain.scenario.supply.outside_share * providers[:, V_CAPITAL_USD_PER_GPU_H]
     given = lp.variables(capacity.size, 0.0, capacity.ravel(), cost.ravel()).reshape(shape[::2])
     own = providers[:, V_TIER].astype(np.int64)
     every = np.arange(n_hours)

@@ -11,9 +11,10 @@ from .rules import (
     Controller,
     CostPlus,
     Discipline,
-    Market,
+    ForecastStandby,
 )
 from .scenario import ComputeScenario
+from .trivial import TRIVIAL
 
 _DISCIPLINES = {
     "fifo": ("fifo", "first_fit"),
@@ -24,16 +25,18 @@ _DISCIPLINES = {
     "drf": ("drf", "best_fit"),
 }
 _MAKERS: dict[str, Callable[[ComputeScenario], Controller]] = {
-    "market": lambda scenario: Market(),
-    "cost_plus": lambda scenario: CostPlus(),
     "congestion_pricing": lambda scenario: CongestionPricing(),
+    "cost_plus": lambda scenario: CostPlus(),
+    "forecast_standby": lambda scenario: ForecastStandby(),
     "pi_collateral": lambda scenario: CollateralPI(),
     "lp_mpc": lambda scenario: LinearMpc(),
 }
-TRIVIAL_NAMES: tuple[str, ...] = ()
-# One knows durations, which no operator does, the other plans: neither is a candidate for score 0.
-_NO_RULES = ("sjf_oracle", "lp_mpc")
-CONTROLLER_NAMES = (*_DISCIPLINES, *_MAKERS)
+_TRIVIAL = {kind.name: kind for kind in TRIVIAL}
+TRIVIAL_NAMES = tuple(_TRIVIAL)
+# One knows durations, which no operator does, one plans, the others cheat: no candidates for
+# score 0.
+_NO_RULES = ("sjf_oracle", "lp_mpc", *TRIVIAL_NAMES)
+CONTROLLER_NAMES = (*_DISCIPLINES, *_MAKERS, *TRIVIAL_NAMES)
 RULE_NAMES = tuple(name for name in CONTROLLER_NAMES if name not in _NO_RULES)
 
 
@@ -45,6 +48,8 @@ def make_controller(name: str, scenario: ComputeScenario) -> Controller:
     """
     if name in _DISCIPLINES:
         return Discipline(name, *_DISCIPLINES[name])
+    if name in _TRIVIAL:
+        return _TRIVIAL[name]()
     if name not in _MAKERS:
         raise ValueError(f"controller: one of {', '.join(CONTROLLER_NAMES)} expected, got {name!r}")
     return _MAKERS[name](scenario)
@@ -52,4 +57,4 @@ def make_controller(name: str, scenario: ComputeScenario) -> Controller:
 
 def make_teacher(scenario: ComputeScenario) -> Controller:
     """The controller that a policy may imitate before it learns."""
-    return Market()
+    return CongestionPricing()

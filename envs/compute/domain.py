@@ -28,9 +28,11 @@ from .layout import (
     ORDERS,
     OUT_WIDTH,
     PLACES,
+    PRICINGS,
     SCALARS,
     SHAPES,
     TERMS,
+    TIERS,
     V_GPUS,
     V_NODES,
     parameter_layout,
@@ -42,6 +44,7 @@ from .tables import (
     clock_table,
     exact_power,
     law_kind,
+    opening_order,
     provider_table,
     region_days,
     shape_kinds,
@@ -60,7 +63,7 @@ class ComputeDomain(RoomedDomain):
 
     Args:
         split: "train", "validation", "test" or "all"; no world is in two of the first three.
-        action_mode: "operator" (13 numbers), or "scheduler", which also chooses the order of the
+        action_mode: "operator" (17 numbers), or "scheduler", which also chooses the order of the
             queue and the way of placing: what the classical rules need.
         window_days: what an observation takes for the length of the episode: a policy that was
             trained on weeks operates months with ``window_days=7``; default the episode's length.
@@ -183,6 +186,7 @@ class ComputeDomain(RoomedDomain):
             "observation_low": fields.low,
             "observation_scale": 2.0 / (fields.high - fields.low),
             "clock": clock_table(),
+            "opening": opening_order(self.providers),
         }  # fmt: skip
         layout = parameter_layout(len(self.providers), fields.size)
         return pack_parameters(layout, self.state_layout, values)
@@ -245,7 +249,6 @@ class ComputeDomain(RoomedDomain):
             "priority_scale": operator.priority_scale,
             "admission_center": operator.admission,
             "admission_scale": operator.admission_scale,
-            "admission_pressure": operator.admission_pressure,
             "reliability_weight": operator.reliability,
             "carbon_weight": operator.carbon,
             "fit_weight": operator.fit,
@@ -264,6 +267,17 @@ class ComputeDomain(RoomedDomain):
             **{f"priority_center_{b}": operator.priority[b] for b in range(BANDS)},
             "proof_steps": max(round(s.staking.proof_minutes / s.step_minutes), 1),
             "largest_provider": float(self.providers[:, V_GPUS].max()),
+            **{f"admission_rise_{b}": operator.admission_rise[b] for b in range(BANDS)},
+            "admission_knee": operator.admission_knee,
+            "spread_rise": operator.spread_rise,
+            "spread_idle": operator.spread_idle,
+            "spread_full": operator.spread_full,
+            "standby": operator.standby,
+            "standby_demand": operator.standby_demand,
+            "standby_scale": operator.standby_scale,
+            "opening_lag": 1.0
+            - exact_power(2.718281828459045, -s.step_minutes / s.supply.opening_minutes),
+            "outside_share": s.supply.outside_share,
         }
         return [values[name] for name in SCALARS]
 
@@ -275,17 +289,19 @@ def _action_fields(domain: ComputeDomain) -> FieldSet:
         Field("priority", "1", center - o.priority_scale, center + o.priority_scale, (BANDS,),
               "added to ln(bid / reference price) in the queue's order, by duration band"),
         Field("admission", "1", o.admission - o.admission_scale, o.admission + o.admission_scale,
-              (BANDS,), "ln(bid / reference price) below which orders are rejected where nothing "
-              "waits, by band; the low end admits all"),
+              (TIERS,), "ln(bid / reference price) below which orders are rejected where GPUs "
+              "are free, by GPU class; the low end admits all"),
         Field("price_weight", "1", 0.0, 2.0, doc="of a provider's ask in placing"),
         Field("reliability_weight", "1", 0.0, 2.0 * o.reliability,
               doc="of a provider's reputation in placing"),
         Field("carbon_weight", "1", 0.0, 2.0 * o.carbon, doc="of kg per GPU-hour in placing"),
         Field("spread", "1", o.spread - o.spread_scale, o.spread + o.spread_scale,
-              doc="the operator's mark-up on asks; below 0 counts as 0"),
+              doc="the operator's mark-up on asks of an idle class; below 0 counts as 0"),
         Field("reserve_ratio", "1", o.reserve_ratio - o.reserve_scale,
               o.reserve_ratio + o.reserve_scale,
               doc="collateral ratio up to which the treasury tops up the vault"),
+        Field("standby", "1", o.standby - o.standby_scale, o.standby + o.standby_scale, (TIERS,),
+              "idle GPUs kept on offer / GPUs of the class, beyond what demand adds"),
     ]  # fmt: skip
     if domain.action_mode == "scheduler":
         fields += [
@@ -293,6 +309,8 @@ def _action_fields(domain: ComputeDomain) -> FieldSet:
                   doc=f"rounded down: {', '.join(ORDERS)}"),
             Field("place_rule", "1", 0.0, float(len(PLACES)),
                   doc=f"rounded down: {', '.join(PLACES)}"),
+            Field("pricing_rule", "1", 0.0, float(len(PRICINGS)),
+                  doc=f"rounded down: spread by {', '.join(PRICINGS)}"),
         ]  # fmt: skip
     found = FieldSet(fields)
     assert found.size == (N_SCHEDULER if domain.action_mode == "scheduler" else N_OPERATOR)

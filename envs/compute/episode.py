@@ -87,8 +87,9 @@ from .layout import (
     Z_PROVIDERS,
     Z_STEPS_PER_HOUR,
 )
-from .market import BOARD_ROWS, match_orders, set_asks
+from .matching import BOARD_ROWS, match_orders
 from .money import accounts_of, collateral_ratio, totals_of
+from .offers import contract_capacity, open_all, set_offers
 from .request import REQUEST_WIDTH, make_request
 from .world import (
     STREAM_FIRST_JOB,
@@ -211,19 +212,22 @@ def _begin_jobs(lane: int, key: Any, step: int, pf: Float, pi: Int, sf: Float, s
         queue[i] = i
     si[lane, pi[S_N_JOBS]] = count
     working, free = np.empty(n_providers), np.empty(n_providers)
-    set_asks(lane, pf, pi, sf, si, working)
+    open_all(lane, pf, pi, sf)
+    set_offers(lane, pf, pi, sf, si, working)
     for p in range(n_providers):
         free[p] = sf[lane, pi[S_CAPACITY_GPUS] + p]
     request, clean = np.zeros(REQUEST_WIDTH), np.zeros(N_OPERATOR)
-    make_request(lane, clean, pf, pi, request)
+    make_request(lane, clean, pf, pi, sf, request)
     match_orders(
         lane, count, 0.0, queue, keys, rows, jobs, free, np.empty((BOARD_ROWS, n_providers)),
-        np.empty(TIERS), np.empty(TIERS), np.zeros(CLASSES), request, pf, pi, sf, si, out,
+        np.empty(TIERS, dtype=np.int64), np.empty(TIERS), np.empty(TIERS),
+        np.zeros(CLASSES), request, pf, pi, sf, si, out,
     )  # fmt: skip
     for p in range(n_providers):
         sf[lane, pi[S_USED_GPUS] + p] = sf[lane, pi[S_CAPACITY_GPUS] + p] - free[p]
-    set_asks(lane, pf, pi, sf, si, working)
     look_at_jobs(lane, jobs, pf, pi, sf, si)
+    contract_capacity(lane, request, pf, pi, sf, 1.0)
+    set_offers(lane, pf, pi, sf, si, working)
     sf[lane, pi[S_FLOW] + F_PAID_DAY] = 0.0
 
 
@@ -246,7 +250,7 @@ def advance_clock(
         advance_token(lane, key, step, pf, pi, sf)
         ratio = collateral_ratio(lane, pi, sf, si)
         si[lane, pi[S_HALTED]] = 1 if ratio < pf[pi[P_SCALARS] + X_HALT_RATIO] else 0
-    set_asks(lane, pf, pi, sf, si, working)
+    set_offers(lane, pf, pi, sf, si, working)
     if failures > 0:
         out[0, lane, OUT_EVENT + E_NODE_FAILURES] += float(failures)
         fail_jobs(lane, key, step, jobs, failed, working, scratch, pf, pi, sf, si, out)

@@ -15,6 +15,7 @@ from daogym.envs.core.compiled import compile_lock, kernel_entry
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_uint64
 
+from .admission import count_arrivals
 from .jobs import draw_order, jobs_of
 from .layout import (
     J_PROVIDER,
@@ -33,7 +34,6 @@ from .layout import (
     Z_PROVIDERS,
     Z_STEPS_PER_HOUR,
 )
-from .market import count_arrivals
 from .world import (
     STREAM_JOB,
     STREAM_TERMS,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from daogym.envs.core.compiled import kernel_entry, kernel_function
 from daogym.envs.core.layout import Float, Int
 
+from .admission import take_orders
 from .episode import advance_clock, begin_episode
 from .jobs import drop_hopeless, forfeit, jobs_of
 from .layout import (
@@ -22,20 +23,24 @@ from .layout import (
     M_AUTORESET,
     OUT_WIDTH,
     P_MODES,
+    P_SCALARS,
     P_SIZES,
     S_CAPACITY_GPUS,
     S_DONE,
     S_STEP,
     S_SUMS,
     TIERS,
+    X_OPENING_LAG,
     Z_ACTION,
     Z_HORIZON,
     Z_JOBS,
     Z_OBSERVATION,
     Z_PROVIDERS,
 )
-from .market import BOARD_ROWS, match_orders, serve, take_orders
+from .leases import serve
+from .matching import BOARD_ROWS, match_orders
 from .observation import write_observation
+from .offers import contract_capacity
 from .request import REQUEST_WIDTH, gate_request, hold_action, make_request
 from .settle import settle_costs, settle_energy
 
@@ -64,7 +69,7 @@ def step_range(
     keys = np.empty(slots)
     providers, paid = np.zeros((4, n_providers)), np.zeros(n_providers, dtype=np.int64)
     class_used, board = np.empty(CLASSES), np.empty((BOARD_ROWS, n_providers))
-    tiers = np.empty((4, TIERS))
+    tiers, first = np.empty((4, TIERS)), np.empty(TIERS, dtype=np.int64)
     spare = np.zeros((1, 1, OUT_WIDTH))
     for lane in range(low, high):
         flags[0, lane] = 0
@@ -77,7 +82,7 @@ def step_range(
             continue
         step_lane(
             lane, pf, pi, sf, si, actions, out, clean, request, queue, rows, keys, providers, paid,
-            class_used, board, tiers,
+            class_used, board, first, tiers,
         )  # fmt: skip
         for c in range(OUT_WIDTH):
             sf[lane, pi[S_SUMS] + c] += out[0, lane, c]
@@ -98,28 +103,29 @@ def step_range(
 def step_lane(
     lane: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32, out: Float, clean: Float,
     request: Float, queue: Int, rows: Int, keys: Float, providers: Float, paid: Int,
-    class_used: Float, board: Float, tiers: Float,
+    class_used: Float, board: Float, first: Int, tiers: Float,
 ) -> None:  # fmt: skip
     """One step of one lane; the arrays after `out` are scratch."""
     used, free = providers[W_USED], providers[W_FREE]
     jobs = jobs_of(lane, pi, sf)
 
     hold_action(lane, actions, pi, clean, out)
-    make_request(lane, clean, pf, pi, request)
+    make_request(lane, clean, pf, pi, sf, request)
     gate_request(lane, clean, pf, pi, sf, si, request, out)
 
     waiting, gangs = drop_hopeless(lane, queue, jobs, used, class_used, pf, pi, sf, si, out)
     for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
         free[p] = sf[lane, pi[S_CAPACITY_GPUS] + p] - used[p]
     waiting = take_orders(
-        lane, waiting, queue, jobs, free, tiers[0], tiers[1], request, pf, pi, sf, si, out
+        lane, waiting, queue, jobs, used, tiers[0], tiers[1], request, pf, pi, sf, si, out
     )
     match_orders(
-        lane, waiting, gangs, queue, keys, rows, jobs, free, board, tiers[2], tiers[3],
-        class_used, request, pf, pi, sf, si, out,
+        lane, waiting, gangs, queue, keys, rows, jobs, free, board, first,
+        tiers[2], tiers[3], class_used, request, pf, pi, sf, si, out,
     )  # fmt: skip
     serve(lane, jobs, used, paid, pf, pi, sf, si, out)
     settle_energy(lane, used, paid, pf, pi, sf, si, out)
+    contract_capacity(lane, request, pf, pi, sf, pf[pi[P_SCALARS] + X_OPENING_LAG])
     advance_clock(lane, jobs, providers[W_FAILED], providers[W_WORKING], used, pf, pi, sf, si, out)
     if si[lane, pi[S_STEP]] >= pi[pi[P_SIZES] + Z_HORIZON]:
         forfeit(lane, jobs, pf, pi, sf, si, out)

@@ -15,7 +15,9 @@ from daogym.envs.core.layout import Layout, Part
 from daogym.envs.dao.staking import STAKING_WIDTH, duty_width
 from daogym.envs.dao.treasury import TOTALS_WIDTH
 
-TERMS = ("served", "lost_progress", "energy", "clawback", "sla", "expired", "rejected")
+TERMS = (
+    "served", "lost_progress", "energy", "capacity", "clawback", "sla", "expired", "rejected",
+)  # fmt: skip
 COSTS = ("collateral", "sla_misses", "concentration", "treasury", "carbon")
 EVENTS = (
     "interventions", "reverts", "shield_delta_usd", "invalid_actions",
@@ -23,8 +25,9 @@ EVENTS = (
     "completed_jobs", "missed_jobs", "expired_jobs", "closed_leases",
     "restarted_jobs", "node_failures",
     "arrived_gpu_h", "served_gpu_h", "lost_gpu_h", "dropped_gpu_h",
-    "capacity_gpu_h", "wait_h", "energy_kwh", "carbon_kg", "paid_usd", "clawed_back_usd",
-    "sla_credits_usd", "slashed_usd", "jailed_steps", "halted_steps", "unbacked_tokens",
+    "capacity_gpu_h", "offered_gpu_h", "wait_h", "energy_kwh", "carbon_kg", "paid_usd",
+    "clawed_back_usd", "sla_credits_usd", "slashed_usd", "jailed_steps", "halted_steps",
+    "unbacked_tokens",
 )  # fmt: skip
 GOVERNED = (
     "take_rate_share",
@@ -36,7 +39,9 @@ GOVERNED = (
     "treasury_floor_usd",
     "carbon_cap_kg_per_gpu_h",
 )
-(T_SERVED, T_LOST_PROGRESS, T_ENERGY, T_CLAWBACK, T_SLA, T_EXPIRED, T_REJECTED) = range(7)
+(
+    T_SERVED, T_LOST_PROGRESS, T_ENERGY, T_CAPACITY, T_CLAWBACK, T_SLA, T_EXPIRED, T_REJECTED,
+) = range(8)  # fmt: skip
 (K_COLLATERAL, K_SLA, K_CONCENTRATION, K_TREASURY, K_CARBON) = range(5)
 (
     E_INTERVENTIONS, E_REVERTS, E_SHIELD_DELTA_USD, E_INVALID_ACTIONS,
@@ -44,9 +49,10 @@ GOVERNED = (
     E_COMPLETED_JOBS, E_MISSED_JOBS, E_EXPIRED_JOBS, E_CLOSED_LEASES,
     E_RESTARTED_JOBS, E_NODE_FAILURES,
     E_ARRIVED_GPU_H, E_SERVED_GPU_H, E_LOST_GPU_H, E_DROPPED_GPU_H,
-    E_CAPACITY_GPU_H, E_WAIT_H, E_ENERGY_KWH, E_CARBON_KG, E_PAID_USD, E_CLAWED_BACK_USD,
+    E_CAPACITY_GPU_H, E_OFFERED_GPU_H, E_WAIT_H, E_ENERGY_KWH, E_CARBON_KG, E_PAID_USD,
+    E_CLAWED_BACK_USD,
     E_SLA_CREDITS_USD, E_SLASHED_USD, E_JAILED_STEPS, E_HALTED_STEPS, E_UNBACKED_TOKENS,
-) = range(30)  # fmt: skip
+) = range(31)  # fmt: skip
 (
     G_TAKE_RATE, G_SPREAD_CAP, G_LEAST_STAKE, G_SLASH, G_SMALL_TENANT, G_PROVIDER_CAP,
     G_TREASURY_FLOOR, G_CARBON_CAP,
@@ -71,15 +77,16 @@ HOURS_PER_WEEK = 168
 MICRO = 1_000_000.0
 
 # The operator's action.
-(A_PRIORITY, A_ADMISSION, A_PRICE, A_RELIABILITY, A_CARBON, A_SPREAD, A_RESERVE) = (
-    0, 4, 8, 9, 10, 11, 12,
+(A_PRIORITY, A_ADMISSION, A_PRICE, A_RELIABILITY, A_CARBON, A_SPREAD, A_RESERVE, A_STANDBY) = (
+    0, 4, 8, 9, 10, 11, 12, 13,
 )  # fmt: skip
-N_OPERATOR = 13
-A_ORDER, A_PLACE = 13, 14
-N_SCHEDULER = 15
+N_OPERATOR = 17
+A_ORDER, A_PLACE, A_PRICING = 17, 18, 19
+N_SCHEDULER = 20
 ORDERS = ("market", "fifo", "shortest_predicted", "shortest_oracle", "tetris", "drf")
 (ORDER_MARKET, ORDER_FIFO, ORDER_PREDICTED, ORDER_ORACLE, ORDER_TETRIS, ORDER_DRF) = range(6)
 PLACES = ("market", "first_fit", "best_fit", "dot_product")
+PRICINGS = ("congestion", "fixed")
 (PLACE_MARKET, PLACE_FIRST_FIT, PLACE_BEST_FIT, PLACE_DOT_PRODUCT) = range(4)
 
 # Columns of a job in the table; all are float64.
@@ -109,16 +116,16 @@ PARAMETER_NAMES = (
     "shape_class", "shape_tier", "shape_law", "law_log_steps", "law_residual", "knots",
     "band_edges", "band_log_bid", "band_work", "start_share", "tier_reference",
     "region_price", "region_carbon", "region_shape", "region_solar", "week_factor", "week_block",
-    "governed_initial", "observation_low", "observation_scale", "clock",
+    "governed_initial", "observation_low", "observation_scale", "clock", "opening",
 )  # fmt: skip
 (
     P_SIZES, P_MODES, P_STAKING, P_SCALARS, P_PROVIDERS, P_SHAPE_SHARE, P_SHAPE_GPUS,
     P_SHAPE_CLASS, P_SHAPE_TIER, P_SHAPE_LAW, P_LAW_LOG_STEPS, P_LAW_RESIDUAL, P_KNOTS,
     P_BAND_EDGES, P_BAND_LOG_BID, P_BAND_WORK, P_START_SHARE, P_TIER_REFERENCE,
     P_REGION_PRICE, P_REGION_CARBON, P_REGION_SHAPE, P_REGION_SOLAR, P_WEEK_FACTOR, P_WEEK_BLOCK,
-    P_GOVERNED_INITIAL, P_OBSERVATION_LOW, P_OBSERVATION_SCALE, P_CLOCK,
-) = range(28)  # fmt: skip
-N_PARAMETER = 28
+    P_GOVERNED_INITIAL, P_OBSERVATION_LOW, P_OBSERVATION_SCALE, P_CLOCK, P_OPENING,
+) = range(29)  # fmt: skip
+N_PARAMETER = 29
 
 # Inside "sizes" and "modes".
 (
@@ -141,13 +148,16 @@ SCALARS = (
     "token_jump_mean",
     "token_jump_sigma", "token_drift", "mint_spread", "halt_ratio", "outlier_share",
     "emission_usd_per_h", "emission_work_share", "fault_days", "priority_scale",
-    "admission_center", "admission_scale", "admission_pressure",
+    "admission_center", "admission_scale",
     "reliability_weight",
     "carbon_weight", "fit_weight", "spread_center", "spread_scale", "reserve_ratio",
     "reserve_scale",
     "total_gpus", "balance_usd", "treasury_usd", "collateral_ratio", "sla_target", "hhi_target",
     "ema_hour", "ema_day", "priority_center_0", "priority_center_1", "priority_center_2",
     "priority_center_3", "proof_steps", "largest_provider",
+    "admission_rise_0", "admission_rise_1", "admission_rise_2", "admission_rise_3",
+    "admission_knee", "spread_rise", "spread_idle", "spread_full",
+    "standby", "standby_demand", "standby_scale", "opening_lag", "outside_share",
 )  # fmt: skip
 (
     X_DT_H, X_ARRIVALS, X_LOG_VARIANCE, X_SIGMA_HOUR, X_SIGMA_SLOW, X_SLOW_PERSISTENCE,
@@ -159,21 +169,25 @@ SCALARS = (
     X_TOKEN_JUMP_MEAN,
     X_TOKEN_JUMP_SIGMA, X_TOKEN_DRIFT, X_MINT_SPREAD, X_HALT_RATIO, X_OUTLIER_SHARE,
     X_EMISSION_USD, X_EMISSION_WORK_SHARE, X_FAULT_DAYS, X_PRIORITY_SCALE,
-    X_ADMISSION_CENTER, X_ADMISSION_SCALE, X_ADMISSION_PRESSURE,
+    X_ADMISSION_CENTER, X_ADMISSION_SCALE,
     X_RELIABILITY_WEIGHT,
     X_CARBON_WEIGHT, X_FIT_WEIGHT, X_SPREAD_CENTER, X_SPREAD_SCALE, X_RESERVE_RATIO,
     X_RESERVE_SCALE,
     X_TOTAL_GPUS, X_BALANCE_USD, X_TREASURY_USD, X_COLLATERAL_RATIO, X_SLA_TARGET, X_HHI_TARGET,
     X_EMA_HOUR, X_EMA_DAY, X_PRIORITY_CENTER_0, X_PRIORITY_CENTER_1, X_PRIORITY_CENTER_2,
     X_PRIORITY_CENTER_3, X_PROOF_STEPS, X_LARGEST_PROVIDER,
-) = range(61)  # fmt: skip
+    X_ADMISSION_RISE_0, X_ADMISSION_RISE_1, X_ADMISSION_RISE_2, X_ADMISSION_RISE_3,
+    X_ADMISSION_KNEE, X_SPREAD_RISE, X_SPREAD_IDLE, X_SPREAD_FULL,
+    X_STANDBY, X_STANDBY_DEMAND, X_STANDBY_SCALE, X_OPENING_LAG, X_OUTSIDE_SHARE,
+) = range(73)  # fmt: skip
 
 STATE_NAMES = (
     "root_key", "episode", "episode_key", "forced_day", "first_day", "step", "started", "done",
     "n_jobs", "halted", "next_node_change", "node_up", "node_change", "duty", "staking",
     "accounts", "totals",
     "z_slow", "z_hour", "price_noise", "region_price", "region_carbon", "used_gpus",
-    "capacity_gpus", "up_share", "ask", "reputation", "reward_per_day", "flow", "action",
+    "capacity_gpus", "contracted", "up_share", "ask", "reputation", "reward_per_day",
+    "flow", "action",
     "token_price", "feed", "vault_tokens", "load", "governed", "sums", "jobs",
 )  # fmt: skip
 (
@@ -181,9 +195,10 @@ STATE_NAMES = (
     S_N_JOBS, S_HALTED, S_NEXT_NODE_CHANGE, S_NODE_UP, S_NODE_CHANGE, S_DUTY, S_STAKING,
     S_ACCOUNTS, S_TOTALS,
     S_Z_SLOW, S_Z_HOUR, S_PRICE_NOISE, S_REGION_PRICE, S_REGION_CARBON, S_USED_GPUS,
-    S_CAPACITY_GPUS, S_UP_SHARE, S_ASK, S_REPUTATION, S_REWARD_PER_DAY, S_FLOW, S_ACTION,
+    S_CAPACITY_GPUS, S_CONTRACTED, S_UP_SHARE, S_ASK, S_REPUTATION, S_REWARD_PER_DAY,
+    S_FLOW, S_ACTION,
     S_TOKEN_PRICE, S_FEED, S_VAULT_TOKENS, S_LOAD, S_GOVERNED, S_SUMS, S_JOBS,
-) = range(N_PARAMETER, N_PARAMETER + 37)  # fmt: skip
+) = range(N_PARAMETER, N_PARAMETER + 38)  # fmt: skip
 
 # Inside "flow": measured streams that an operator watches, as moving averages.
 (
@@ -231,7 +246,8 @@ def state_layout(n_providers: int, n_nodes: int, n_jobs: int, duty_steps: int) -
             Part("region_price", (REGIONS,), "electricity price now, USD/kWh"),
             Part("region_carbon", (REGIONS,), "carbon intensity now, kg/kWh"),
             Part("used_gpus", each, "GPUs at work in the last step (mean over the step)"),
-            Part("capacity_gpus", each, "GPUs that may be used: working, not in jail, staked"),
+            Part("capacity_gpus", each, "GPUs on offer: contracted, working, not in jail, staked"),
+            Part("contracted", (TIERS,), "GPUs of each class that the operator keeps on offer"),
             Part("up_share", each, "share of the nodes that work"),
             Part("ask", each, "USD/GPU-h that the provider bids"),
             Part("reputation", each, "moving average of completed (1) and failed (0) leases"),
@@ -274,6 +290,7 @@ def parameter_layout(n_providers: int, n_observation: int) -> Layout:
             Part("observation_low", (n_observation,)),
             Part("observation_scale", (n_observation,)),
             Part("clock", (48,)),
+            integer("opening", n_providers),
         ]
     )  # fmt: skip
 
@@ -285,4 +302,4 @@ def scalar_names() -> Mapping[str, int]:
 
 parameter_layout(1, 1).check_order(globals(), "P_")
 state_layout(1, 1, 1, 1).check_order(globals(), "S_", N_PARAMETER)
-assert len(SCALARS) == X_LARGEST_PROVIDER + 1 and len(EVENTS) == E_UNBACKED_TOKENS + 1
+assert len(SCALARS) == X_OUTSIDE_SHARE + 1 and len(EVENTS) == E_UNBACKED_TOKENS + 1

@@ -33,6 +33,7 @@ from .layout import (
     J_TIER,
     J_WORK,
     TIERS,
+    V_GPUS,
     V_TIER,
 )
 from .rules import Actions, Controller
@@ -123,11 +124,11 @@ class LinearMpc(Controller):
             with ThreadPoolExecutor(_THREADS) as pool:
                 found = pool.map(lambda lane: self.thresholds(simulator, lane), due.tolist())
                 for lane, thresholds in zip(due.tolist(), found, strict=True):
-                    self._actions[lane, A_ADMISSION : A_ADMISSION + BANDS] = thresholds
+                    self._actions[lane, A_ADMISSION : A_ADMISSION + TIERS] = thresholds
         return self._actions.copy()
 
     def thresholds(self, simulator: Simulator, lane: int) -> Float:
-        """Admission elements of a lane's action for the coming two hours, (bands,)."""
+        """Admission elements of a lane's action for the coming two hours, (tiers,)."""
         domain: Any = simulator.domain
         kinds = self._kinds
         assert kinds is not None
@@ -135,15 +136,15 @@ class LinearMpc(Controller):
         operator = simulator.scenario.operator
         reference = tier_references(domain.scenario)
         saved = 1.0 + simulator.scenario.service.rejection_share
-        weight, total = np.zeros(BANDS), np.zeros(BANDS)
+        weight, total = np.zeros(TIERS), np.zeros(TIERS)
         for k in range(_MEDIAN, len(kinds.band), len(_QUANTILES)):
             hours = self._overlap[k, 0]
+            tier = kinds.tier[k]
             # What an hour of this kind, begun now, takes away; serving it also saves a rejection.
-            cost = float((prices[kinds.tier[k]] * hours).sum() / hours.sum()) / saved
+            cost = float((prices[tier] * hours).sum() / hours.sum()) / saved
             share = kinds.gpu_h_per_h[k]
-            log_ratio = np.log(max(cost, 1e-3) / reference[kinds.tier[k]])
-            total[kinds.band[k]] += share * log_ratio
-            weight[kinds.band[k]] += share
+            total[tier] += share * np.log(max(cost, 1e-3) / reference[tier])
+            weight[tier] += share
         wanted = total / np.maximum(weight, 1e-12)
         # Below the zero action's threshold nothing is gained: such bids find no provider.
         return np.clip((wanted - operator.admission) / operator.admission_scale, 0.0, 1.0)
@@ -153,7 +154,7 @@ class LinearMpc(Controller):
         domain: Any = simulator.domain
         n_periods = len(_PERIODS)
         own = domain.providers[:, V_TIER].astype(np.int64)
-        offered = simulator.state("capacity_gpus")[lane]
+        offered = domain.providers[:, V_GPUS] * simulator.state("up_share")[lane]
         room = np.array([offered[own >= t].sum() for t in range(TIERS)])[:, None] * _PERIODS
         table = simulator.state("jobs")[lane, : simulator.state("n_jobs")[lane]]
         dt_h = 1.0 / simulator.scenario.steps_per_hour

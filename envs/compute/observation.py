@@ -50,6 +50,7 @@ from .layout import (
     S_ACTION,
     S_ASK,
     S_CAPACITY_GPUS,
+    S_CONTRACTED,
     S_DUTY,
     S_FEED,
     S_FLOW,
@@ -113,6 +114,7 @@ def observation_fields(
             Field("tier_queued", "1", 0.0, 1.0, tier,
                   "GPUs needed by what waits for this class at least / GPUs of the market"),
             Field("tier_capacity", "1", 0.0, 1.0, tier, "GPUs on offer / GPUs of the market"),
+            Field("tier_contracted", "1", 0.0, 1.0, tier, "GPUs contracted / GPUs of the market"),
             Field("tier_free", "1", 0.0, 1.0, tier, "GPUs idle in the last step / of the market"),
             Field("used_share", "1", 0.0, 1.0, each, "provider's GPUs at work in the last step"),
             Field("up_share", "1", 0.0, 1.0, each, "provider's working nodes / all"),
@@ -207,14 +209,15 @@ def _write_orders(
     for t in range(TIERS):
         physical[c + t] = sf[lane, load + L_TIER_QUEUED + t] * inverse
         physical[c + TIERS + t] = 0.0
-        physical[c + 2 * TIERS + t] = 0.0
+        physical[c + 2 * TIERS + t] = sf[lane, pi[S_CONTRACTED] + t] * inverse
+        physical[c + 3 * TIERS + t] = 0.0
     for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
         t = int(pf[pi[P_PROVIDERS] + p * PROVIDER_WIDTH + V_TIER])
         capacity = sf[lane, pi[S_CAPACITY_GPUS] + p]
         idle = max(capacity - sf[lane, pi[S_USED_GPUS] + p], 0.0)
         physical[c + TIERS + t] += capacity * inverse
-        physical[c + 2 * TIERS + t] += idle * inverse
-    return int(c + 3 * TIERS)
+        physical[c + 3 * TIERS + t] += idle * inverse
+    return int(c + 4 * TIERS)
 
 
 @kernel_function

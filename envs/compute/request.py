@@ -17,15 +17,18 @@ from .layout import (
     A_ORDER,
     A_PLACE,
     A_PRICE,
+    A_PRICING,
     A_PRIORITY,
     A_RELIABILITY,
     A_RESERVE,
     A_SPREAD,
+    A_STANDBY,
     BANDS,
     E_INTERVENTIONS,
     E_INVALID_ACTIONS,
     E_SHIELD_DELTA_USD,
     ESCROW,
+    F_JOBS_HOUR,
     G_SPREAD_CAP,
     G_TREASURY_FLOOR,
     MICRO,
@@ -33,36 +36,55 @@ from .layout import (
     N_SCHEDULER,
     ORDERS,
     OUT_EVENT,
+    P_PROVIDERS,
     P_SCALARS,
     P_SIZES,
     PLACES,
+    PRICINGS,
+    PROVIDER_WIDTH,
     S_ACCOUNTS,
     S_ACTION,
+    S_FLOW,
     S_GOVERNED,
+    S_UP_SHARE,
+    S_USED_GPUS,
     S_VAULT_TOKENS,
+    TIERS,
     TREASURY,
+    V_GPUS,
+    V_TIER,
     X_ADMISSION_CENTER,
     X_ADMISSION_SCALE,
+    X_ARRIVALS,
     X_CARBON_WEIGHT,
+    X_DT_H,
     X_PRIORITY_CENTER_0,
     X_PRIORITY_SCALE,
     X_RELIABILITY_WEIGHT,
     X_RESERVE_RATIO,
     X_RESERVE_SCALE,
     X_SPREAD_CENTER,
+    X_SPREAD_FULL,
+    X_SPREAD_IDLE,
+    X_SPREAD_RISE,
     X_SPREAD_SCALE,
+    X_STANDBY,
+    X_STANDBY_DEMAND,
+    X_STANDBY_SCALE,
     Z_ACTION,
+    Z_PROVIDERS,
 )
 from .money import top_up_vault
 from .world import oracle_price
 
 # Columns of a request.
-(R_PRIORITY, R_THRESHOLD, R_PRICE, R_RELIABILITY, R_CARBON, R_SPREAD, R_RESERVE, R_ORDER,
- R_PLACE) = (0, 4, 8, 9, 10, 11, 12, 13, 14)  # fmt: skip
-REQUEST_WIDTH = 15
+(R_PRIORITY, R_THRESHOLD, R_PRICE, R_RELIABILITY, R_CARBON, R_RESERVE, R_ORDER, R_PLACE, R_SPREAD,
+ R_STANDBY) = (0, 4, 8, 9, 10, 11, 12, 13, 14, 18)  # fmt: skip
+REQUEST_WIDTH = 22
 ADMIT_ALL = -1e9
+_MOST_DEMAND = 4.0
 
-N_ORDERS, N_PLACES = len(ORDERS), len(PLACES)
+N_ORDERS, N_PLACES, N_PRICINGS = len(ORDERS), len(PLACES), len(PRICINGS)
 
 
 @kernel_function
@@ -83,26 +105,45 @@ def choice(value: float, n: int) -> int:
 
 
 @kernel_function
-def make_request(lane: int, clean: Float, pf: Float, pi: Int, request: Float) -> None:
-    """Priorities, thresholds, weights, spread and reserve that a held action asks for."""
+def make_request(lane: int, clean: Float, pf: Float, pi: Int, sf: Float, request: Float) -> None:
+    """What a held action asks for: priorities, thresholds, weights, and by class of GPUs the
+    spread (which rises with the class's utilisation) and the share kept on offer but idle."""
     x = pi[P_SCALARS]
     for b in range(BANDS):
         request[R_PRIORITY + b] = (
             pf[x + X_PRIORITY_CENTER_0 + b] + pf[x + X_PRIORITY_SCALE] * clean[A_PRIORITY + b]
         )
-        margin = clean[A_ADMISSION + b]
+    for t in range(TIERS):
+        margin = clean[A_ADMISSION + t]
         threshold = pf[x + X_ADMISSION_CENTER] + pf[x + X_ADMISSION_SCALE] * margin
-        request[R_THRESHOLD + b] = threshold if margin > -1.0 else ADMIT_ALL
+        request[R_THRESHOLD + t] = threshold if margin > -1.0 else ADMIT_ALL
     request[R_PRICE] = 1.0 + clean[A_PRICE]
     request[R_RELIABILITY] = pf[x + X_RELIABILITY_WEIGHT] * (1.0 + clean[A_RELIABILITY])
     request[R_CARBON] = pf[x + X_CARBON_WEIGHT] * (1.0 + clean[A_CARBON])
-    request[R_SPREAD] = max(pf[x + X_SPREAD_CENTER] + pf[x + X_SPREAD_SCALE] * clean[A_SPREAD], 0.0)
     request[R_RESERVE] = pf[x + X_RESERVE_RATIO] + pf[x + X_RESERVE_SCALE] * clean[A_RESERVE]
     request[R_ORDER] = 0.0
     request[R_PLACE] = 0.0
     if len(clean) == N_SCHEDULER:
         request[R_ORDER] = choice(clean[A_ORDER], N_ORDERS)
         request[R_PLACE] = choice(clean[A_PLACE], N_PLACES)
+    spread = pf[x + X_SPREAD_CENTER] + pf[x + X_SPREAD_SCALE] * clean[A_SPREAD]
+    rising = pf[x + X_SPREAD_RISE]
+    if len(clean) == N_SCHEDULER and choice(clean[A_PRICING], N_PRICINGS) == 1:
+        rising = 0.0
+    idle, full = pf[x + X_SPREAD_IDLE], pf[x + X_SPREAD_FULL]
+    usual = pf[x + X_ARRIVALS] / pf[x + X_DT_H]
+    demand = min(sf[lane, pi[S_FLOW] + F_JOBS_HOUR] / usual, _MOST_DEMAND)
+    standby = pf[x + X_STANDBY] + pf[x + X_STANDBY_DEMAND] * demand
+    for t in range(TIERS):
+        used, working = 0.0, 0.0
+        for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
+            v = pi[P_PROVIDERS] + p * PROVIDER_WIDTH
+            if int(pf[v + V_TIER]) == t:
+                used += sf[lane, pi[S_USED_GPUS] + p]
+                working += pf[v + V_GPUS] * sf[lane, pi[S_UP_SHARE] + p]
+        rise = min(max((used / max(working, 1.0) - idle) / (full - idle), 0.0), 1.0)
+        request[R_SPREAD + t] = max(spread + rising * rise, 0.0)
+        request[R_STANDBY + t] = standby + pf[x + X_STANDBY_SCALE] * clean[A_STANDBY + t]
 
 
 @kernel_function
@@ -112,9 +153,11 @@ def gate_request(
     """The charter's cap of the spread, and the treasury's floor under what tops up the vault."""
     governed = pi[S_GOVERNED]
     cap = sf[lane, governed + G_SPREAD_CAP]
-    code = OUT_OF_BOUNDS if request[R_SPREAD] > cap else DONE
-    request[R_SPREAD] = allowed_amount(request[R_SPREAD], cap, 0.0, code, CLIP)
-    clipped = code != DONE
+    clipped = False
+    for t in range(TIERS):
+        code = OUT_OF_BOUNDS if request[R_SPREAD + t] > cap else DONE
+        request[R_SPREAD + t] = allowed_amount(request[R_SPREAD + t], cap, 0.0, code, CLIP)
+        clipped = clipped or code != DONE
 
     accounts = pi[S_ACCOUNTS]
     credits = si[lane, accounts + ESCROW] / MICRO

@@ -17,11 +17,14 @@ from .layout import (
     A_ADMISSION,
     A_ORDER,
     A_PLACE,
+    A_PRICING,
     A_RESERVE,
     A_SPREAD,
-    BANDS,
+    A_STANDBY,
     ORDERS,
     PLACES,
+    PRICINGS,
+    TIERS,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +41,7 @@ class Controller(CoreController):
 
 
 class Discipline(Controller):
-    """A classical scheduler: every order is admitted, at the lowest spread.
+    """A classical scheduler at the lowest spread; admission and capacity are the zero action's.
 
     Args:
         order: how the queue is ordered, one of `layout.ORDERS`.
@@ -53,47 +56,53 @@ class Discipline(Controller):
 
     def act(self, simulator: Simulator) -> Actions:
         actions = self._idle(simulator)
-        actions[:, A_ADMISSION : A_ADMISSION + BANDS] = -1.0
         actions[:, A_SPREAD] = -1.0
-        actions[:, A_ORDER] = 2.0 * (self.order + 0.5) / len(ORDERS) - 1.0
-        actions[:, A_PLACE] = 2.0 * (self.place + 0.5) / len(PLACES) - 1.0
+        actions[:, A_ORDER] = place_of(self.order, len(ORDERS))
+        actions[:, A_PLACE] = place_of(self.place, len(PLACES))
+        actions[:, A_PRICING] = place_of(PRICINGS.index("fixed"), len(PRICINGS))
         return actions
 
 
-class Market(Controller):
-    """The operator's zero action: fixed priorities, admission threshold, weights and spread."""
+class CongestionPricing(Controller):
+    """The operator's zero action: spread, admission and capacity that follow the load by class."""
 
-    name = "market"
+    name = "congestion_pricing"
 
     def act(self, simulator: Simulator) -> Actions:
         return self._idle(simulator)
 
 
 class CostPlus(Controller):
-    """Every order is admitted; the operator adds one fixed margin to every ask."""
+    """Every order is admitted; one fixed margin is added to every ask, whatever the load."""
 
     name = "cost_plus"
+    action_mode: ActionMode = "scheduler"
     margin = 0.1
 
     def act(self, simulator: Simulator) -> Actions:
         actions = self._idle(simulator)
-        actions[:, A_ADMISSION : A_ADMISSION + BANDS] = -1.0
+        actions[:, A_ADMISSION : A_ADMISSION + TIERS] = -1.0
         actions[:, A_SPREAD] = spread_action(simulator, np.full(len(actions), self.margin))
+        actions[:, A_ORDER] = place_of(ORDERS.index("market"), len(ORDERS))
+        actions[:, A_PLACE] = place_of(PLACES.index("market"), len(PLACES))
+        actions[:, A_PRICING] = place_of(PRICINGS.index("fixed"), len(PRICINGS))
         return actions
 
 
-class CongestionPricing(Controller):
-    """The zero action with a mark-up that grows with utilisation, up to the charter's cap."""
+class ForecastStandby(Controller):
+    """The zero action with capacity that is opened ahead of the calendar's usual demand."""
 
-    name = "congestion_pricing"
-    idle_share, full_share, steepest = 0.4, 0.9, 0.3
+    name = "forecast_standby"
+    gain = 0.15
 
     def act(self, simulator: Simulator) -> Actions:
         actions = self._idle(simulator)
-        offered = np.maximum(simulator.state("capacity_gpus").sum(axis=1), 1.0)
-        used = simulator.state("used_gpus").sum(axis=1) / offered
-        rise = np.clip((used - self.idle_share) / (self.full_share - self.idle_share), 0.0, 1.0)
-        actions[:, A_SPREAD] = spread_action(simulator, self.steepest * rise)
+        fields = simulator.observation_fields
+        first = fields.slice("usual_demand").start
+        high = float(fields.high[first])
+        usual = 0.5 * (simulator.observations[:, first : first + 2] + 1.0) * high
+        ahead = self.gain * (usual[:, 1] - usual[:, 0])
+        actions[:, A_STANDBY : A_STANDBY + TIERS] = np.clip(ahead, -1.0, 1.0)[:, None]
         return actions
 
 
@@ -126,6 +135,11 @@ class CollateralPI(Controller):
             self.proportional * short + self.integral * self._sum, -1.0, 1.0
         )
         return actions
+
+
+def place_of(choice: int, n: int) -> float:
+    """The middle of the part of [-1, 1] that stands for one of n choices."""
+    return 2.0 * (choice + 0.5) / n - 1.0
 
 
 def spread_action(simulator: Simulator, spread: Float) -> Float:

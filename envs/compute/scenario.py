@@ -111,8 +111,8 @@ _SHAPES = (
 class Orders(StrictModel):
     """What tenants ask for and when."""
 
-    arrivals_per_h_per_gpu: float = Setting(0.1356, gt=0.0)
-    """Orders an hour and GPU of the market: 31.46 an hour on 232 GPUs."""
+    arrivals_per_h_per_gpu: float = Setting(0.14045, gt=0.0)
+    """Orders an hour and GPU of the market: 31.46 an hour on 224 GPUs."""
     log_variance: float = Setting(1.64, ge=0.0, le=4.0)
     """Of the hourly intensity beyond the hour of the week (a Cox process)."""
     slow_share: float = Setting(0.70, ge=0.0, le=1.0)
@@ -143,7 +143,7 @@ class Orders(StrictModel):
     bid_sigma: float = Setting(0.5, ge=0.0, le=2.0)
     slack_minutes: float = Setting(60.0, ge=0.0)
     """Deadline - arrival - duration is this times 0.5 to 1.5 ..."""
-    slack_share: float = Setting(0.5, ge=0.0, le=5.0)
+    slack_share: float = Setting(2.0, ge=0.0, le=5.0)
     """... plus the duration times 0 to this."""
     deadlines: bool = True
     """False: orders wait for ever."""
@@ -184,7 +184,7 @@ _ARCHETYPES = (
     Archetype(tier=3, region=0, nodes=4, cost=1.0, strategy="congestion"),
     Archetype(tier=2, region=2, nodes=4, cost=0.95, strategy="congestion"),
     Archetype(tier=0, region=3, nodes=1, cost=0.9, strategy="cost_plus"),
-    Archetype(tier=1, region=1, nodes=2, cost=1.0, strategy="congestion"),
+    Archetype(tier=1, region=1, nodes=1, cost=1.0, strategy="congestion"),
     Archetype(tier=2, region=1, nodes=3, cost=1.05, strategy="cost_plus"),
     Archetype(tier=0, region=0, nodes=1, cost=1.1, strategy="congestion"),
     Archetype(tier=3, region=2, nodes=2, cost=1.05, strategy="cost_plus"),
@@ -215,6 +215,10 @@ class Supply(StrictModel):
     cost_plus_margin: float = Setting(0.0, ge=0.0, le=2.0)
     congestion_markup: tuple[float, float] = (-0.5, 0.4)
     """Mark-up on capital costs at utilisation 0 and 1; in between with its square."""
+    outside_share: float = Setting(0.7, ge=0.0, le=1.0)
+    """What a GPU on offer would earn elsewhere / its capital costs."""
+    opening_minutes: float = Setting(60.0, gt=0.0)
+    """Time constant with which providers follow the GPUs that the operator wants on offer."""
     repair_h: float = Setting(2.0, gt=0.0)
     """Median of a log-normal time."""
     repair_sigma: float = Setting(1.0, ge=0.0, le=3.0)
@@ -251,9 +255,9 @@ class Service(StrictModel):
     """Loss of a tenant whose lease misses its deadline, as a share of the order's value."""
     credit_share: float = Setting(0.2, ge=0.0, le=1.0)
     """What the treasury pays back of that, as a share of the order's value."""
-    expiry_share: float = Setting(0.3, ge=0.0, le=5.0)
+    expiry_share: float = Setting(1.0, ge=0.0, le=5.0)
     """Loss of a tenant whose admitted order never got a lease, as a share of its value."""
-    rejection_share: float = Setting(0.3, ge=0.0, le=5.0)
+    rejection_share: float = Setting(0.1, ge=0.0, le=5.0)
     """Loss of a tenant who is turned away, as a share of the order's value."""
 
 
@@ -296,20 +300,34 @@ class Operator(StrictModel):
     priority: tuple[float, ...] = Setting((-0.3, 0.0, 0.1, 0.3), min_length=BANDS, max_length=BANDS)
     """Added to ln(bid / reference) in the queue's order, by band."""
     priority_scale: float = Setting(1.5, gt=0.0)
-    admission: float = Setting(-0.5, ge=-5.0, le=5.0)
+    admission: float = Setting(-0.4, ge=-5.0, le=5.0)
     """Orders with a lower ln(bid / reference) are rejected where nothing waits ..."""
     admission_scale: float = Setting(4.0, gt=0.0)
-    admission_pressure: float = Setting(1.0, ge=0.0)
-    """... and this higher for GPUs waiting / GPUs on offer, of the order's class or better."""
+    admission_rise: tuple[float, ...] = Setting(
+        (1.7, 0.8, 2.3, 1.8), min_length=BANDS, max_length=BANDS
+    )
+    """... and this higher, by band, for each unit of crowding above `admission_knee`: GPUs at work
+    or asked for / GPUs that work, of the order's class or better."""
+    admission_knee: float = Setting(0.8, ge=0.0)
     reliability: float = Setting(1.0, gt=0.0)
     carbon: float = Setting(0.2, gt=0.0)
     fit: float = Setting(0.1, ge=0.0)
     """Weight of filling small holes first."""
-    spread: float = Setting(0.2, ge=0.0, le=0.5)
+    spread: float = Setting(0.15, ge=0.0, le=0.5)
+    """On the asks of a class whose utilisation is at most `spread_idle` ..."""
     spread_scale: float = Setting(0.3, gt=0.0, le=0.5)
+    spread_rise: float = Setting(0.21, ge=0.0, le=1.0)
+    """... and this higher from a utilisation of `spread_full` on."""
+    spread_idle: float = Setting(0.35, ge=0.0, le=1.0)
+    spread_full: float = Setting(0.9, ge=0.0, le=1.0)
     reserve_ratio: float = Setting(1.0, gt=0.0)
     """Collateral ratio up to which the treasury tops up the vault."""
     reserve_scale: float = Setting(0.08, gt=0.0)
+    standby: float = Setting(0.09, ge=0.0, le=1.0)
+    """Idle GPUs kept on offer / GPUs of the class ..."""
+    standby_demand: float = Setting(0.03, ge=0.0, le=1.0)
+    """... and this more for the last hour's arrivals / usual ones."""
+    standby_scale: float = Setting(0.8, gt=0.0, le=1.0)
 
 
 class ComputeScenario(StrictModel):
@@ -346,6 +364,11 @@ class ComputeScenario(StrictModel):
         if abs(self.steps_per_hour * self.step_minutes - 60.0) > 1e-9:
             raise ValueError(
                 f"step_minutes: a whole number of steps an hour expected, got {self.step_minutes}"
+            )
+        if not self.operator.spread_idle < self.operator.spread_full:
+            raise ValueError(
+                f"operator.spread_full: above spread_idle = {self.operator.spread_idle} expected, "
+                f"got {self.operator.spread_full}"
             )
         low, high = self.supply.congestion_markup
         if not -1.0 < low <= high:

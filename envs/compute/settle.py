@@ -12,6 +12,7 @@ from .layout import (
     E_CARBON_KG,
     E_ENERGY_KWH,
     E_HALTED_STEPS,
+    E_OFFERED_GPU_H,
     E_PAID_USD,
     E_SERVED_GPU_H,
     F_ARRIVED_JOBS,
@@ -51,15 +52,20 @@ from .layout import (
     S_REGION_PRICE,
     S_REWARD_PER_DAY,
     S_STEP,
+    S_UP_SHARE,
     S_USED_GPUS,
+    T_CAPACITY,
     T_ENERGY,
     TREASURY,
+    V_CAPITAL_USD_PER_GPU_H,
+    V_GPUS,
     V_KW_PER_GPU,
     V_REGION,
     X_DT_H,
     X_EMA_DAY,
     X_EMA_HOUR,
     X_HHI_TARGET,
+    X_OUTSIDE_SHARE,
     X_PROOF_STEPS,
     X_SLA_TARGET,
     X_WARN_RATIO,
@@ -80,13 +86,15 @@ from .money import (
 def settle_energy(
     lane: int, used: Float, paid: Int, pf: Float, pi: Int, sf: Float, si: Int, out: Float
 ) -> None:
-    """Electricity of the GPU-hours that were `used` (providers,), and measurements of the step."""
+    """Electricity of the GPU-hours that were `used` (providers,), what the GPUs on offer would have
+    earned elsewhere, and measurements of the step."""
     x = pi[P_SCALARS]
     dt_h = pf[x + X_DT_H]
     n = pi[pi[P_SIZES] + Z_PROVIDERS]
     market = pi[pi[P_MODES] + M_MARKET] == 1
     accounts, totals = accounts_of(lane, pi, si), totals_of(lane, pi, si)
-    kwh, kg, usd, capacity, money = 0.0, 0.0, 0.0, 0.0, 0.0
+    kwh, kg, usd, offered, money = 0.0, 0.0, 0.0, 0.0, 0.0
+    working, outside = 0.0, 0.0
     for p in range(n):
         v = pi[P_PROVIDERS] + p * PROVIDER_WIDTH
         region = int(pf[v + V_REGION])
@@ -95,7 +103,10 @@ def settle_energy(
         kwh += energy
         kg += energy * sf[lane, pi[S_REGION_CARBON] + region]
         usd += cost
-        capacity += sf[lane, pi[S_CAPACITY_GPUS] + p] * dt_h
+        kept = sf[lane, pi[S_CAPACITY_GPUS] + p] * dt_h
+        offered += kept
+        outside += max(kept, used[p]) * pf[v + V_CAPITAL_USD_PER_GPU_H]
+        working += pf[v + V_GPUS] * sf[lane, pi[S_UP_SHARE] + p] * dt_h
         sf[lane, pi[S_USED_GPUS] + p] = used[p] / dt_h
         if market:
             pay_electricity(accounts, totals, p, cost)
@@ -106,16 +117,18 @@ def settle_energy(
     out[0, lane, OUT_TERM + T_ENERGY] -= usd
     out[0, lane, OUT_EVENT + E_ENERGY_KWH] += kwh
     out[0, lane, OUT_EVENT + E_CARBON_KG] += kg
-    out[0, lane, OUT_EVENT + E_CAPACITY_GPU_H] += capacity
+    out[0, lane, OUT_EVENT + E_CAPACITY_GPU_H] += working
+    out[0, lane, OUT_EVENT + E_OFFERED_GPU_H] += offered
     out[0, lane, OUT_EVENT + E_PAID_USD] += money
     if not market:
         return
+    out[0, lane, OUT_TERM + T_CAPACITY] -= pf[x + X_OUTSIDE_SHARE] * outside
     end = si[lane, pi[S_STEP]] + 1
     if end % int(pf[x + X_PROOF_STEPS]) == 0:
         settle_stakes(lane, pf, pi, sf, si, out)
     if end % pi[pi[P_SIZES] + Z_STEPS_PER_HOUR] == 0:
         served = out[0, lane, OUT_EVENT + E_SERVED_GPU_H]
-        pay_emissions(lane, served, capacity / dt_h, used, pf, pi, sf, si)
+        pay_emissions(lane, served, offered / dt_h, used, pf, pi, sf, si)
 
 
 @kernel_function

@@ -24,6 +24,8 @@ from .layout import (
     REGIONS,
     SHAPES,
     TIERS,
+    V_CAPITAL_USD_PER_GPU_H,
+    V_TIER,
 )
 from .scenario import KNOT_PROBABILITIES, ComputeScenario
 
@@ -146,6 +148,11 @@ def provider_table(scenario: ComputeScenario) -> Float:
         )  # fmt: skip
         first_node += kind.nodes
     return rows
+
+
+def opening_order(providers: Float) -> Int:
+    """(providers,) in which order providers come to be on offer: by class, the cheapest first."""
+    return np.lexsort((providers[:, V_CAPITAL_USD_PER_GPU_H], providers[:, V_TIER]))
 
 
 def tier_references(scenario: ComputeScenario) -> Float:

@@ -51,12 +51,12 @@ def test_no_controller_passes_the_bound(settings: str) -> None:
 
 
 def test_the_bound_is_what_is_earned_where_nothing_is_scarce() -> None:
-    """Few orders, no failures, free electricity, everyone can afford everything: no gap."""
+    """Few orders, no failures, free electricity and GPUs, everyone can afford everything."""
     settings = {
         "base": "gpu_week",
         "episode_days": 3,
         "orders": {"arrivals_per_h_per_gpu": 0.002, "band_log_bid": [4.0] * 4, "bid_sigma": 0.1},
-        "supply": {"outages": False},
+        "supply": {"outages": False, "outside_share": 0.0},
         "electricity": {"price_usd_per_kwh": [0.0] * 4},
     }
     simulator = daogym.make_simulator(settings, 4)

@@ -90,4 +90,4 @@ def test_splits_are_different_worlds_and_markets_scale() -> None:
             compute_scenario({"base": "gpu_week", "supply": {"providers": providers}})
         )
         assert len(large.providers) == providers
-        assert large.jobs_per_h == pytest.approx(0.1356 * large.gpus)
+        assert large.jobs_per_h == pytest.approx(0.14045 * large.gpus)
