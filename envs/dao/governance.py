@@ -9,8 +9,9 @@ too (`operator_proposals`).
 Step and time are one clock: a step counts as a "second" of the timelock. Arrays of a lane (shapes
 in `governance_columns.state_sizes`): ``settings``, ``proposals`` and ``votes`` of the governor,
 ``clock`` and ``events`` of the ballots, ``values`` (parameters,) in force in their own units, and
-``agenda``: the governor's own clock (steps done), the next steps at which a proposal moves on and a
-ballot is due, accounts of the episode, and the step of each parameter's last change.
+``agenda``: the governor's own clock (steps done), the next steps at which a proposal moves on, a
+ballot is due and members propose, accounts of the episode, and the step of each parameter's last
+change.
 
 ``P_NOTE`` of a proposal is 0 once its end was noted, else 1 + the bond that stands for it, cents.
 """
