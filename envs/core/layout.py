@@ -64,9 +64,16 @@ class Layout:
         self.offsets: Int = np.array(offsets, dtype=np.int64)
         self._index = {name: i for i, name in enumerate(names)}
 
-    def check_order(self, constants: Mapping[str, Any], prefix: str, start: int = 0) -> None:
-        """Raise where ``PREFIX_NAME`` constants do not count the parts in order from `start`."""
-        for i, part in enumerate(self.parts, start):
+    def check_order(
+        self, constants: Mapping[str, Any], prefix: str, start: int = 0, end: int | None = None
+    ) -> None:
+        """Raise where ``PREFIX_NAME`` constants do not count the parts in order from `start`.
+
+        Args:
+            end: parts from this number on have no constants; default none of them.
+        """
+        last = start + len(self.parts) if end is None else end
+        for i, part in enumerate(self.parts[: last - start], start):
             name = prefix + part.name.upper()
             if constants.get(name) != i:
                 raise ValueError(f"{name} must be {i}, got {constants.get(name)}")

@@ -91,6 +91,11 @@ class Governance:
         """Shapes of the int64 state parts of a lane, by name."""
         return state_sizes(self.parameters)
 
+    @property
+    def vectors(self) -> tuple[Int, Float, Int, Float, Int]:
+        """What kernels get as their charter (`lane.py`)."""
+        return self.ints, self.floats, self.electorate.ints, self.electorate.floats, self.rules
+
 
 def pack_governance(
     charter: Charter,

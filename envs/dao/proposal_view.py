@@ -1,8 +1,8 @@
 """Live proposals and the operator's stake in them, as fields and as compiled views.
 
 `look_at_proposals` rewrites a lane's block (PROPOSAL_ROWS, parameters) after something happened;
-`write_proposals` and `write_operator` put what is observed into the vector of a step. The fields of
-`proposal_fields`, `operator_fields` and `operator_action_fields` say what these numbers are.
+`lane.py` puts it and `write_operator` into the vector of a step. The fields of `proposal_fields`,
+`operator_fields` and `operator_action_fields` say what these numbers are.
 """
 
 from __future__ import annotations
@@ -121,21 +121,6 @@ def _look_at(
 
 
 @kernel_function
-def write_proposals(
-    agenda: Int, step_h: float, view: Float, physical: Float, first: int
-) -> None:  # fmt: skip
-    """The block as observed, row after row: hours until it acts instead of the step."""
-    n = view.shape[1]
-    for row in range(PROPOSAL_ROWS):
-        for p in range(n):
-            physical[first + row * n + p] = view[row, p]
-    for p in range(n):
-        if view[V_STAGE, p] > 0.0:
-            hours = hours_until_it_acts(view[V_ACTS_AT, p], agenda, step_h)
-            physical[first + V_ACTS_AT * n + p] = hours
-
-
-@kernel_function
 def hours_until_it_acts(acts_at: float, agenda: Int, step_h: float) -> float:
     """From the end of the step just done; 0 when overdue, held back by a dynamic timelock."""
     hours: float = max(acts_at - (agenda[A_STEP] - 1), 0.0) * step_h
@@ -157,7 +142,7 @@ def write_operator(
 def proposal_fields(
     charter: Charter, governed: Sequence[GovernedParameter], step_h: float
 ) -> list[Field]:
-    """Observation of live proposals, in the order of `write_proposals`."""
+    """Observation of live proposals, row after row of a lane's block, hours for steps."""
     n = (len(governed),)
     low = np.array([p.low for p in governed])
     high = np.array([p.high for p in governed])
@@ -208,3 +193,17 @@ def operator_action_fields(governed: Sequence[GovernedParameter]) -> list[Field]
               doc="how far, as a share of the parameter's largest change"),
         Field("proposal_now", "1", -1.0, 1.0, doc=f"proposed in this step if above {ASKS_ABOVE}"),
     ]  # fmt: skip
+
+
+def charter_fields(
+    charter: Charter, governed: Sequence[GovernedParameter], step_h: float
+) -> tuple[list[Field], list[Field]]:
+    """Observation of live proposals and of the operator's bonds; empty lists where there are none.
+
+    Args:
+        step_h: hours in a step.
+    """
+    if charter.mode == "static":
+        return [], []
+    bonds = operator_fields(charter) if charter.mode == "agentic" else []
+    return proposal_fields(charter, governed, step_h), bonds

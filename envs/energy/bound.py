@@ -73,6 +73,7 @@ import numpy as np
 
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.linear_programme import LinearProgramme, Solution, Term
+from daogym.envs.dao.rule_path import true_rules
 
 from .convex import tangents
 from .foresight import Sessions, World, episode_sessions, true_world
@@ -87,7 +88,6 @@ from .layout import (
     W_IMPORT_PRICE,
 )
 from .nameplate import Nameplate, nameplate_limits
-from .rule_path import true_rules
 
 if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from daogym.envs.core.elementwise import log_array
 from daogym.envs.core.fields import Field, FieldSet
@@ -19,9 +18,8 @@ from daogym.envs.core.strict import hash_model
 from daogym.envs.dao.charter import GovernedParameter, Mode
 from daogym.envs.dao.governance_layout import Governance, pack_governance
 from daogym.envs.dao.proposal_view import (
+    charter_fields,
     operator_action_fields,
-    operator_fields,
-    proposal_fields,
 )
 
 from . import kernel
@@ -132,7 +130,7 @@ class EnergyDomain(RoomedDomain):
             * scenario.budget_days,
             np.array([p.low for p in parameters]),
             np.array([p.high for p in parameters]),
-            *self._governance_fields(parameters),
+            *charter_fields(scenario.charter, parameters, scenario.step_minutes / 60.0),
         )
         self.action_fields = _action_fields(self, parameters)
         f = self.feeder
@@ -146,10 +144,8 @@ class EnergyDomain(RoomedDomain):
     @property
     def tables(self) -> tuple[Any, ...]:
         """What every kernel call gets, in the kernel's order: arrays, and the charter's vectors."""
-        loaded, g = self.loaded, self.governance
-        charter: tuple[NDArray[Any], ...] = ()
-        if g is not None:
-            charter = (g.ints, g.floats, g.electorate.ints, g.electorate.floats, g.rules)
+        loaded = self.loaded
+        charter: tuple[Any, ...] = () if self.governance is None else self.governance.vectors
         return loaded.rows, loaded.world, loaded.price_hours, loaded.days, charter
 
     @property
@@ -168,16 +164,6 @@ class EnergyDomain(RoomedDomain):
             dataclasses.replace(p, low=max(p.low, needed)) if p.name == IMPORT_FEE else p
             for p in self.scenario.governed_parameters
         )
-
-    def _governance_fields(
-        self, parameters: Sequence[GovernedParameter]
-    ) -> tuple[list[Field], list[Field]]:
-        """What is observed of live proposals, and of the operator's own bonds."""
-        charter = self.scenario.charter
-        if self.governance is None:
-            return [], []
-        proposals = proposal_fields(charter, parameters, self.scenario.step_minutes / 60.0)
-        return proposals, operator_fields(charter) if charter.mode == "agentic" else []
 
     def _start_days(self) -> Int:
         series, days = self.loaded.series, self.scenario.episode_days

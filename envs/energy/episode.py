@@ -7,7 +7,6 @@ from typing import Any
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_int64, as_uint64, episode_key, integer, normal_pair, uniform
-from daogym.envs.dao.governance_columns import C_OPERATOR_VOTES
 
 from .dynamics import (
     STREAM_BUDGET,
@@ -19,7 +18,7 @@ from .dynamics import (
     ev_session,
     oil_temperature_c,
 )
-from .govern import begin_charter, govern, is_quiet
+from .govern import advance_votes, begin_governance
 from .layout import (
     C_BUDGET_DAYS,
     C_DAYS,
@@ -194,7 +193,7 @@ def _set_devices(lane: int, key: Any, pf: Float, pi: Int, charter: Any, sf: Floa
     for g in range(N_GOVERNED):
         sf[lane, pi[S_GOVERNED] + g] = pf[pi[P_GOVERNED_INITIAL] + g]
     if len(charter) > 0:
-        begin_charter(lane, key, charter, pf, pi, sf, si)
+        begin_governance(lane, key, charter, pf, pi, sf, si)
     # Within a span of several days, episodes begin anywhere.
     days = pi[pi[P_CALENDAR] + C_BUDGET_DAYS]
     kept = (days - 1) * uniform(key, STREAM_BUDGET, 0, 0) if days > 1 else 0.0
@@ -287,11 +286,7 @@ def advance_clock(
     sf[lane, pi[S_LOAD_ERROR]] = persistence * sf[lane, pi[S_LOAD_ERROR]] + innovation * load_noise
     sf[lane, pi[S_PV_ERROR]] = persistence * sf[lane, pi[S_PV_ERROR]] + innovation * pv_noise
     if len(charter) > 0:
-        # Most steps end here; each array handed on costs as much as some arithmetic.
-        quiet = is_quiet(lane, charter[:1], pi, si)
-        ends = step >= pi[pi[P_CALENDAR] + C_HORIZON]
-        if not quiet or ends or charter[0][C_OPERATOR_VOTES] >= 0:
-            govern(lane, key, charter, pf, pi, sf, si, out, quiet, ends)
+        advance_votes(lane, key, charter, pf, pi, sf, si, out)
         _advance_halt(lane, pf, pi, sf, si)
     if step % steps_per_day == 0:
         fill_budget(lane, pf, pi, sf)

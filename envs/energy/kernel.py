@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from daogym.envs.core.compiled import kernel_entry, kernel_function
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.dao.lane import prefetch_clock, prefetch_votes
 
 from .episode import advance_clock, begin_episode, close_sessions
-from .govern import prefetch_clock, prefetch_votes
 from .layout import (
     AUTORESET_NEXT_STEP,
     AUTORESET_SAME_STEP,
@@ -37,6 +37,7 @@ from .layout import (
     P_X_PU,
     PLAN_SCALARS,
     S_DONE,
+    S_GOVERNED,
     S_STEP,
     S_SUMS,
     X_MAX_SWEEPS,
@@ -66,7 +67,7 @@ def step_range(
     days: Float, charter: Any, sf: Float, si: Int, actions: Float32, observations: Float32,
     out: Float, flags: Flags,
 ) -> None:  # fmt: skip
-    """Step the environments ``low <= lane < high``; `charter` is explained in govern.py.
+    """Step the environments ``low <= lane < high``; `charter` is explained in dao/lane.py.
 
     `observations` is (2, N, D): the next observation, and the last one of an episode that ended;
     `out` is (2, N, out_width): this step, and the sums of an episode that ended; `flags` is
@@ -105,7 +106,7 @@ def step_range(
         width = min(TILE, high - first)
         if len(charter) > 0:
             for lane in range(first + width, min(first + 2 * TILE, high)):
-                prefetch_clock(lane, pi, si)
+                prefetch_clock(lane, S_GOVERNED, pi, si)
         for e in range(width):
             lane = first + e
             if flags[0, lane] == 1:
@@ -125,7 +126,7 @@ def step_range(
                 gate_request(lane, e, pf, pi, sf, out, plan, p_pu, q_pu)
         if len(charter) > 0:
             for lane in range(first, first + width):
-                prefetch_votes(lane, pi, si)
+                prefetch_votes(lane, S_GOVERNED, pi, si)
         for k in range(n_bus):
             for e in range(width):
                 p_pu[k, e] *= inverse_base

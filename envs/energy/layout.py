@@ -14,10 +14,7 @@ from collections.abc import Mapping
 
 from daogym.envs.core.layout import Layout, Part
 from daogym.envs.dao.capture_report import CAPTURE_NAMES
-from daogym.envs.dao.governance_columns import A_HEADER
-from daogym.envs.dao.governance_money import GOVERNANCE_ACCOUNTS, PURPOSE_OPENING
-from daogym.envs.dao.operator_proposals import OPERATOR_WIDTH
-from daogym.envs.dao.proposal_view import PROPOSAL_ROWS
+from daogym.envs.dao.lane_layout import LANE_PARTS, N_LANE_PARTS, lane_parts
 
 TERMS = ("import", "export", "wear", "ageing", "unserved", "ev_unmet", "stock", "bond")
 COSTS = ("voltage", "line", "transformer", "reserve")
@@ -168,11 +165,8 @@ STATE_NAMES = (
     "soc_kwh", "battery_kw", "voltage_pu", "pv_voltage_pu", "ev_energy_kwh", "oil_c", "hot_spot_c",
     "loading", "exchange_kw", "load_kw", "pv_kw", "curtailed_share", "relay_direction",
     "load_error", "pv_error", "budget_kwh", "initial_soc_kwh", "initial_ev_kwh", "closing_eur",
-    "governed", "sums",
-    "halt", "agenda", "request", "operator", "accounts", "books",
-    "live_proposals", "seen_proposals",
-    "member_eur", "member_alone_eur", "member_local_kwh",
-    "community_eur", "governor", "proposals", "votes", "ballot_clock", "ballots",
+    "sums", "halt", "member_eur", "member_alone_eur", "member_local_kwh", "community_eur",
+    *LANE_PARTS,
 )  # fmt: skip
 (
     S_ROOT_KEY, S_EPISODE, S_EPISODE_KEY, S_STEP, S_DAY, S_DONE, S_STARTED,
@@ -181,12 +175,9 @@ STATE_NAMES = (
     S_SOC_KWH, S_BATTERY_KW, S_VOLTAGE_PU, S_PV_VOLTAGE_PU, S_EV_ENERGY_KWH, S_OIL_C, S_HOT_SPOT_C,
     S_LOADING, S_EXCHANGE_KW, S_LOAD_KW, S_PV_KW, S_CURTAILED_SHARE, S_RELAY_DIRECTION,
     S_LOAD_ERROR, S_PV_ERROR, S_BUDGET_KWH, S_INITIAL_SOC_KWH, S_INITIAL_EV_KWH, S_CLOSING_EUR,
-    S_GOVERNED, S_SUMS,
-    S_HALT, S_AGENDA, S_REQUEST, S_OPERATOR, S_ACCOUNTS, S_BOOKS,
-    S_LIVE_PROPOSALS, S_SEEN_PROPOSALS,
-    S_MEMBER_EUR, S_MEMBER_ALONE_EUR, S_MEMBER_LOCAL_KWH,
-    S_COMMUNITY_EUR, S_GOVERNOR, S_PROPOSALS, S_VOTES, S_BALLOT_CLOCK, S_BALLOTS,
-) = range(N_PARAMETER, N_PARAMETER + 52)  # fmt: skip
+    S_SUMS, S_HALT, S_MEMBER_EUR, S_MEMBER_ALONE_EUR, S_MEMBER_LOCAL_KWH, S_COMMUNITY_EUR,
+    S_GOVERNED,
+) = range(N_PARAMETER, N_PARAMETER + 52 - N_LANE_PARTS + 1)  # fmt: skip
 
 
 def state_layout(
@@ -203,12 +194,7 @@ def state_layout(
         market: members trade with each other.
         governance: shapes of what a voted charter keeps in a lane, by name; none for a static one.
     """
-    shapes = governance or dict.fromkeys(
-        ("governor", "proposals", "votes", "ballot_clock", "ballots", "agenda"), (0,)
-    )
-
     members = (n_bus,) if market else (0,)
-    parameters = (shapes["agenda"][0] - A_HEADER,) if governance else (0,)
 
     def integer(name: str, shape: tuple[int, ...], doc: str) -> Part:
         return Part(name, shape, doc, integer=True)
@@ -248,34 +234,15 @@ def state_layout(
             Part("initial_soc_kwh", (), "stored energy when the episode began, kWh"),
             Part("initial_ev_kwh", (), "energy that cars wanted when the episode began, kWh"),
             Part("closing_eur", (), "what the stock was worth when the last episode ended, EUR"),
-            Part("governed", (N_GOVERNED,), "charter parameters in force"),
             Part("sums", (OUT_WIDTH_VOTED if governance else OUT_WIDTH,),
                  "sums of all outputs over this episode"),
-            # What every step reads comes first, so that it shares pages with the rest of the state.
             integer("halt", (1,) if governance else (0,), "steps of the emergency halt left"),
-            integer("agenda", shapes["agenda"], "the governor's clock and changes so far"),
-            Part("request", (3,) if governance else (0,),
-                 "the operator's proposal in this step: which, how far, whether"),
-            integer("operator", (OPERATOR_WIDTH,) if governance else (0,),
-                    "step of the operator's last proposal, and the answers to its requests"),
-            integer("accounts", (GOVERNANCE_ACCOUNTS,) if governance else (0,),
-                    "cents of treasury, operator, escrow, and those who left or took"),
-            integer("books", (PURPOSE_OPENING + 1, 2) if governance else (0,),
-                    "cents minted and burned, all and by purpose"),
-            Part("live_proposals", (PROPOSAL_ROWS, *parameters) if governance else (0,),
-                 "live proposal on each parameter, see dao/proposal_view.py"),
-            Part("seen_proposals", (PROPOSAL_ROWS, *parameters) if governance else (0,),
-                 "the same as observed, in [-1, 1], but for the hours until it acts"),
             Part("member_eur", members, "money of each connection this episode, EUR"),
             Part("member_alone_eur", members, "the same without a community, EUR"),
             Part("member_local_kwh", members, "energy sold to other members this episode, kWh"),
             Part("community_eur", (1,) if market else (0,),
                  "what the community has of this episode's fees, less the feeder's losses, EUR"),
-            integer("governor", shapes["governor"], "settings of the governor"),
-            integer("proposals", shapes["proposals"], "the governor's proposals"),
-            integer("votes", shapes["votes"], "accounts' tokens and votes"),
-            integer("ballot_clock", shapes["ballot_clock"], "when members' next ballots are due"),
-            integer("ballots", shapes["ballots"], "members' ballots on each proposal"),
+            *lane_parts(N_GOVERNED, governance),
         ]
     )  # fmt: skip
 
@@ -310,4 +277,4 @@ def parameter_layout(
 
 
 parameter_layout(1, 0, 0, 0, 1, 1).check_order(globals(), "P_")
-state_layout(1, 0, 0, 0).check_order(globals(), "S_", N_PARAMETER)
+state_layout(1, 0, 0, 0).check_order(globals(), "S_", N_PARAMETER, S_GOVERNED + 1)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daogym.envs.core.layout import Float
+from daogym.envs.dao.rule_path import true_rules
 
 from .foresight import Sessions, episode_sessions
 from .lanes import Actions
@@ -21,7 +22,6 @@ from .lindistflow import LinDistFlow
 from .outlook import Lookout, Mode
 from .plan import Community, Outlook, Plan, ageing_tangents, make_plan
 from .plan_actions import device_actions, fleet_actions
-from .rule_path import true_rules
 from .rules import ActionMode, Controller
 
 if TYPE_CHECKING:

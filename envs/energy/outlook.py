@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.dao.rule_path import announced_rules
 
 from .foresight import Sessions, World, true_world
 from .lanes import known_prices, volt_var_shares
@@ -30,7 +31,6 @@ from .layout import (
     W_PV_BLOCK_KW,
 )
 from .plan import Car, Outlook
-from .rule_path import announced_rules
 from .tables import forecast_coefficients
 
 if TYPE_CHECKING:

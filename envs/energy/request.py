@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.governance_columns import C_OPERATOR_VOTES
+from daogym.envs.dao.lane import read_request
+from daogym.envs.dao.lane_layout import REQUEST_NUMBERS
 from daogym.envs.dao.rules import budget_reverts, excess, ramp_limited
 
 from .dynamics import charge_limit_kw, clip, discharge_limit_kw, volt_var_share
-from .govern import REQUEST_NUMBERS, read_request
 from .layout import (
     C_DAYS,
     C_SUBSTEPS,
@@ -235,7 +236,10 @@ def make_request(
             out[0, lane, OUT_EVENT + E_INTERVENTIONS] = 1.0
         if charter[0][C_OPERATOR_VOTES] >= 0:
             first = pi[sizes + Z_ACTION] - REQUEST_NUMBERS
-            read_request(lane, e, charter, pi, sf, clean, first)
+            read_request(
+                lane, charter, S_GOVERNED, pi, sf, clean[e, first], clean[e, first + 1],
+                clean[e, first + 2],
+            )  # fmt: skip
     chargers = _request_chargers(lane, e, device, pf, pi, sf, si, clean, plan, p_kw)
     kw = pi[P_BATTERY_KW]
     bus, volts = pi[P_PV_BUS], pi[S_VOLTAGE_PU]

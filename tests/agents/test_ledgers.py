@@ -16,7 +16,7 @@ from daogym.agents.comparison import TargetError
 from daogym.agents.evaluation import EpisodeSet
 from daogym.agents.ledgers import write_ledgers
 from daogym.envs.dao.ledger import LedgerError, verify
-from daogym.envs.energy.rule_path import true_rules
+from daogym.envs.dao.rule_path import true_rules
 
 pytestmark = pytest.mark.kernel
 EPISODES = EpisodeSet("lv_rural_voted", "test", 3)

@@ -27,12 +27,14 @@ from daogym.envs.dao.operator_proposals import ANSWERS
 from daogym.envs.dao.proposal_view import (
     OPERATOR_FIELDS,
     PROPOSAL_ROWS,
+    V_ACTS_AT,
+    V_STAGE,
     V_VALUE,
+    hours_until_it_acts,
     look_at_proposals,
     operator_fields,
     proposal_fields,
     write_operator,
-    write_proposals,
 )
 
 from .agentic_world import ANYTHING, AS_MEMBERS_WANT, GOVERNED, HORIZON, play
@@ -50,7 +52,12 @@ def observe(
 ) -> None:  # fmt: skip
     """Views of one lane at one step."""
     look_at_proposals(ints, floats, settings, proposals, votes, agenda, values, view)
-    write_proposals(agenda, STEP_H, view, out, 0)
+    out[: view.size] = view.copy().reshape(-1)
+    n = view.shape[1]
+    for p in range(n):
+        if view[V_STAGE, p] > 0.0:
+            hours = hours_until_it_acts(view[V_ACTS_AT, p], agenda, STEP_H)
+            out[V_ACTS_AT * n + p] = hours
     write_operator(ints, agenda, operator, accounts, out, view.size)
 
 

@@ -9,10 +9,10 @@ import pytest
 
 import daogym
 from daogym.envs.core.strict import ConfigError
+from daogym.envs.dao.rule_path import announced_rules, true_rules
 from daogym.envs.energy.bound import upper_bound
 from daogym.envs.energy.layout import GOVERNED, PAST_QUARTERS, QUARTERS_PER_DAY, W_IMPORT_PRICE
 from daogym.envs.energy.mpc import RollingMpc
-from daogym.envs.energy.rule_path import announced_rules, true_rules
 from daogym.envs.energy.rules import PriceThreshold, SelfConsumption, play
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daogym.envs.core.layout import Float
-from daogym.envs.dao.governance_layout import A_STEP, VALUE_SCALE
-from daogym.envs.dao.governor_layout import P_CLOSED, P_ETA_S, P_TARGET, P_VALUE
+
+from .governance_layout import A_STEP, VALUE_SCALE
+from .governor_layout import P_CLOSED, P_ETA_S, P_TARGET, P_VALUE
 
 if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
