@@ -1,0 +1,191 @@
+"""What a batch of environments with several agents each has to offer to learners and adapters.
+
+N environments, A agents in fixed order, C costs. Agents of one group share a policy, so they share
+fields; groups may differ. Arrays over agents are as wide as the widest group: D numbers of an
+observation and K of an action, of which a group uses the first ones and the rest is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .fields import Field, FieldSet
+
+Float = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+Bool = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Agent:
+    """One who decides.
+
+    Attributes:
+        name: unique in the environment.
+        group: name of its group; one policy a group.
+        kind: what the shared policy is told about it, one-hot; agents of one kind are
+            interchangeable, as far as the policy is concerned.
+    """
+
+    name: str
+    group: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class AgentGroup:
+    """Agents that share a policy: what each of them sees and does.
+
+    Attributes:
+        observation_fields: of one agent, at most D numbers.
+        action_fields: of one agent, at most K numbers.
+    """
+
+    name: str
+    observation_fields: FieldSet
+    action_fields: FieldSet
+
+
+class MultiAgentSimulator(Protocol):
+    """N environments side by side, A agents in each.
+
+    All arrays may be views that the next step overwrites.
+
+    Attributes:
+        num_envs: N.
+        agents: the A agents, in the order of every array.
+        groups: every group that an agent belongs to, in the order of their policies.
+        state_fields: what the whole environment's state says, S numbers: a critic's input in
+            training, never an actor's.
+        cost_names: the C constraint costs of the whole environment; never part of a reward.
+        horizon: steps of an episode.
+        reward_scale: rewards for learning are money times this.
+        autoreset: "same_step": the step that ends an episode begins the next one.
+
+        observations: (N, A, D) float32 in [-1, 1], normalised by the group's fields; rows of
+            absent agents are not read.
+        states: (N, S) float32 in [-1, 1].
+        alive: (N, A) bool, who acts in the next step.
+        rewards: (N, A) float64, each agent's own money in the last step; 0 for absent ones.
+        team_rewards: (N,) float64, what the environment as a whole is judged by.
+        baselines, team_baselines: (N, A), (N,) float64 money of the last step that no action
+            changes, a control variate; zeros where the domain knows none.
+        costs: (N, C) float64 of the last step.
+        terminated, truncated: (N,) bool, of the whole environment.
+        final_observations, final_states: (N, A, D), (N, S), valid where an episode ended.
+        episode_rewards, episode_team_reward, episode_costs, episode_length: (N, A), (N,), (N, C),
+            (N,) sums over the episode that ended, valid there.
+    """
+
+    num_envs: int
+    agents: tuple[Agent, ...]
+    groups: tuple[AgentGroup, ...]
+    state_fields: FieldSet
+    cost_names: tuple[str, ...]
+    horizon: int
+    reward_scale: float
+    autoreset: str
+
+    observations: Float32
+    states: Float32
+    alive: Bool
+    rewards: Float
+    team_rewards: Float
+    baselines: Float
+    team_baselines: Float
+    costs: Float
+    terminated: Bool
+    truncated: Bool
+    final_observations: Float32
+    final_states: Float32
+    episode_rewards: Float
+    episode_team_reward: Float
+    episode_costs: Float
+    episode_length: NDArray[Any]
+
+    def reset(
+        self,
+        seed: int | Sequence[int] | None = None,
+        mask: Bool | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Begin an episode in all environments, or in those of `mask`; environment i gets
+        seed + i."""
+        ...
+
+    def step(self, actions: Float32) -> None:
+        """Step all environments with (N, A, K) actions in [-1, 1]; 0 for absent agents."""
+        ...
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Copies of everything that decides the future and of the last outputs."""
+        ...
+
+    def restore(self, snapshot: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to a snapshot."""
+        ...
+
+
+class AgentLayout:
+    """Who is where: the fixed facts about agents that adapters and policies share.
+
+    Attributes:
+        n_agents: A.
+        observation_size, action_size: D and K, of the widest group.
+        group_of: (A,) number of each agent's group.
+        kinds: of each group, in the order of their first agent.
+        kind_of: (A,) number of each agent's kind inside its group.
+
+    Raises:
+        ValueError: no agent, a name twice, an agent of an unknown group or a group of nobody.
+    """
+
+    def __init__(self, agents: Sequence[Agent], groups: Sequence[AgentGroup]) -> None:
+        names = [agent.name for agent in agents]
+        group_names = [group.name for group in groups]
+        for what, found in (("agent", names), ("group", group_names)):
+            if not found or len(set(found)) != len(found):
+                raise ValueError(f"{what} names: some that differ are expected, got {found}")
+        for agent in agents:
+            if agent.group not in group_names:
+                raise ValueError(
+                    f"agent {agent.name!r} is of group {agent.group!r}; groups are {group_names}"
+                )
+        for name in group_names:
+            if name not in [agent.group for agent in agents]:
+                raise ValueError(f"group {name!r} has no agent")
+        self.agents, self.groups = tuple(agents), tuple(groups)
+        self.n_agents = len(names)
+        self.group_of = np.array([group_names.index(agent.group) for agent in agents])
+        self.kinds: tuple[tuple[str, ...], ...] = tuple(
+            tuple(dict.fromkeys(agent.kind for agent in agents if agent.group == name))
+            for name in group_names
+        )
+        self.kind_of = np.array(
+            [
+                self.kinds[group].index(agent.kind)
+                for agent, group in zip(agents, self.group_of, strict=True)
+            ]
+        )
+        self.observation_size = max(group.observation_fields.size for group in groups)
+        self.action_size = max(group.action_fields.size for group in groups)
+
+    def policy_fields(self, group: int) -> FieldSet:
+        """What the policy of a group sees of one agent: its fields, then its kind, one-hot, where
+        the group has more than one."""
+        fields = list(self.groups[group].observation_fields)
+        kinds = self.kinds[group]
+        if len(kinds) > 1:
+            meaning = "1 for the agent's kind: " + ", ".join(kinds)
+            fields.append(Field("agent_kind", "1", 0.0, 1.0, (len(kinds),), meaning))
+        return FieldSet(fields)
+
+    @property
+    def policy_size(self) -> int:
+        """Numbers that the policy of the widest group sees of one agent."""
+        return max(self.policy_fields(group).size for group in range(len(self.groups)))
