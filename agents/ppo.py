@@ -1,7 +1,7 @@
 """stable-baselines3's PPO, set up from a `TrainConfig`.
 
-The learner is SB3's own class. All that this project adds (evaluation, checkpoints, metrics)
-hangs on SB3's callbacks, so that with those switched off the weights are SB3's bit for bit.
+The learner is a subclass of SB3's (`learner.py`). Evaluation, checkpoints and metrics hang on SB3's
+callbacks; with `algo=ppo` the weights are SB3's bit for bit.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from stable_baselines3 import PPO
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 
 from .config import TrainConfig
+from .learner import Learner
 
 ACTIVATIONS: dict[str, type[torch.nn.Module]] = {
     "tanh": torch.nn.Tanh,
@@ -42,13 +42,13 @@ def policy_settings(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def make_ppo(config: TrainConfig, env: VecEnv) -> PPO:
+def make_ppo(config: TrainConfig, env: VecEnv) -> Learner:
     """A PPO learner on ``env``; seeds the global random states, as SB3 does."""
     torch.set_num_threads(config.torch_threads)
     rate: float | Callable[[float], float] = config.learning_rate
     if config.learning_rate_schedule == "linear":
         rate = linear_schedule(config.learning_rate)
-    return PPO(
+    return Learner(
         ActorCriticPolicy,
         env,
         learning_rate=rate,
