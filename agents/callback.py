@@ -8,7 +8,7 @@ resumed run does exactly what the unbroken one would have done.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,7 +23,29 @@ from .policy import Contract, TorchPolicy, actor_of, save_policy
 from .progress import Progress
 from .runs import RunDirectory
 
-Evaluate = Callable[[TorchPolicy], tuple[float, float | None]]
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A deterministic policy on the validation episodes.
+
+    Attributes:
+        money_per_day: EUR a day.
+        score: where the domain has a bound.
+        costs: mean sum over an episode of each constraint cost.
+    """
+
+    money_per_day: float
+    score: float | None
+    costs: dict[str, float]
+
+    def excess(self, limits: Mapping[str, float]) -> float:
+        """By how much costs are above their limits, summed, each as a part of its limit."""
+        return sum(
+            max(0.0, self.costs[name] - limit) / (limit or 1.0) for name, limit in limits.items()
+        )
+
+
+Evaluate = Callable[[TorchPolicy], Evaluated]
 
 
 @dataclass
@@ -34,6 +56,7 @@ class Progression:
         rollouts: rollouts begun so far.
         evaluated_at: environment steps at the last evaluation, -1 for none.
         best_money_per_day: best validation result so far, EUR a day.
+        best_excess: by how much it is above the limits on costs, see `Evaluated.excess`.
         score: score of the last evaluation, where the domain has a bound.
         elapsed_seconds: wall time spent in earlier processes of this run.
         metrics_offset: bytes of metrics.csv at the checkpoint.
@@ -42,6 +65,7 @@ class Progression:
     rollouts: int = 0
     evaluated_at: int = -1
     best_money_per_day: float | None = None
+    best_excess: float = 0.0
     best_steps: int = 0
     score: float | None = None
     elapsed_seconds: float = 0.0
@@ -100,6 +124,7 @@ class RunCallback(BaseCallback):
             self._money += float(self.simulator.episode_reward[ended].sum())
             self._terms += self.simulator.episode_terms[ended].sum(axis=0)
             self._costs += self.simulator.episode_costs[ended].sum(axis=0)
+            self._episodes += int(ended.sum())
         return True
 
     def _on_rollout_end(self) -> None:
@@ -109,7 +134,13 @@ class RunCallback(BaseCallback):
                 self.logger.record(f"env/{name}", float(total) / self._days)
             for name, total in zip(self.simulator.cost_names, self._costs, strict=True):
                 self.logger.record(f"cost/{name}", float(total) / self._days)
+                self.logger.record(f"episode_cost/{name}", float(total) / self._episodes)
             self.progress.money(self._money / self._days)
+            means = self._costs / self._episodes
+            self.progress.costs(
+                dict(zip(self.simulator.cost_names, means.tolist(), strict=True)),
+                self.config.cost_limits,
+            )
         self._forget_episodes()
         self.logger.record("time/simulator_share", self.simulator_share())
         self.progress.advance(self.num_timesteps)
@@ -168,14 +199,21 @@ class RunCallback(BaseCallback):
         policy = self.model.policy
         policy.set_training_mode(False)
         acting = TorchPolicy("policy", actor_of(policy), self.contract)  # type: ignore[arg-type]
-        money, score = self.evaluate(acting)
+        found = self.evaluate(acting)
+        money, score = found.money_per_day, found.score
         self.state.evaluated_at, self.state.score = self.num_timesteps, score
         self.logger.record("eval/steps", self.num_timesteps)
         self.logger.record("eval/money_per_day", money)
         if score is not None:
             self.logger.record("eval/score", score)
-        if self.state.best_money_per_day is None or money > self.state.best_money_per_day:
+        for name, cost in found.costs.items():
+            self.logger.record(f"eval_cost/{name}", cost)
+        excess = found.excess(self.config.cost_limits)
+        # Within the limits comes first, then money; above them, less excess comes first.
+        best = self.state.best_money_per_day
+        if best is None or (-excess, money) > (-self.state.best_excess, best):
             self.state.best_money_per_day, self.state.best_steps = money, self.num_timesteps
+            self.state.best_excess = excess
             save_policy(
                 self.run.best_file,
                 policy,  # type: ignore[arg-type]
@@ -188,5 +226,6 @@ class RunCallback(BaseCallback):
 
     def _forget_episodes(self) -> None:
         self._days = self._money = 0.0
+        self._episodes = 0
         self._terms = np.zeros(len(self.simulator.term_names))
         self._costs = np.zeros(len(self.simulator.cost_names))

@@ -99,6 +99,22 @@ class Learner(PPO):
         )
 
     @property
+    def extra_modules(self) -> dict[str, torch.nn.Module]:
+        """What is learnt beside the policy and belongs into a checkpoint, by name."""
+        found = {"constraints": self.constraints, "value_scale": self.value_scale}
+        return {name: module for name, module in found.items() if module is not None}
+
+    @property
+    def extra_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Their optimisers, by name."""
+        if self.constraints is None:
+            return {}
+        return {
+            "cost_critic": self.constraints.optimizer,
+            "multipliers": self.constraints.multiplier_optimizer,
+        }
+
+    @property
     def is_plain(self) -> bool:
         """Whether this is SB3's PPO and nothing else."""
         return self.constraints is None and self.value_scale is None and not self._has_agents
@@ -327,7 +343,7 @@ class Learner(PPO):
             constraints.multipliers.tolist(),
             strict=True,
         ):
-            self.logger.record(f"episode_cost/{name}", float(cost * scale))
+            self.logger.record(f"constraint/{name}", float(cost * scale))
             self.logger.record(f"multiplier/{name}", multiplier)
 
     def _rescale_values(self) -> None:

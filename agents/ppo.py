@@ -67,4 +67,11 @@ def make_ppo(config: TrainConfig, env: VecEnv) -> Learner:
         stats_window_size=max(100, config.num_envs),
         seed=config.seed,
         device="cpu",
+        cost_limits=config.cost_limits,
+        multiplier_rate=config.multiplier_rate,
+        multiplier_start=config.multiplier_start,
+        multiplier_proportional=config.multiplier_proportional,
+        normalise_values=config.normalise_values,
+        huber_delta=config.huber_delta,
+        clip_by_group=config.clip_by_group,
     )
