@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.spaces import Box, Dict, Space
 from numpy.typing import NDArray
 
-from daogym.envs.core.multi_agent import AgentLayout, MultiAgentSimulator
+from daogym.envs.core.multi_agent import AgentLayout, MultiAgentSimulator, mixed_rewards
 
 from .batch_vec_env import EMPTY_INFO, BatchVecEnv
 
@@ -209,12 +209,12 @@ class MultiAgentVecEnv(BatchVecEnv):
         return observations, rewards, dones, infos
 
     def _rewards(self) -> Float32:
-        s, share = self.simulator, self.team_share
+        s = self.simulator
         own, team = s.rewards, s.team_rewards
         if self.control_variate:
             own, team = own - s.baselines, team - s.team_baselines
-        mixed = (1.0 - share) * own + (share / self.layout.n_agents) * team[:, None]
-        return np.asarray(mixed * self.reward_scale, dtype=np.float32).reshape(-1)
+        mixed = mixed_rewards(own, team, self.team_share) * self.reward_scale
+        return mixed.astype(np.float32).reshape(-1)
 
     def _final_info(self, env: int, agent: int) -> dict[str, Any]:
         s = self.simulator
@@ -231,5 +231,7 @@ class MultiAgentVecEnv(BatchVecEnv):
         }
 
     def get_images(self) -> Sequence[Any]:
-        """No pictures of single rows."""
-        return [None] * self.num_envs
+        """A picture of each environment, in the rows of its agents."""
+        s = self.simulator
+        pictures = [s.render(env) for env in range(s.num_envs)]
+        return [picture for picture in pictures for _ in range(self.layout.n_agents)]

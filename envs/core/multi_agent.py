@@ -65,7 +65,8 @@ class MultiAgentSimulator(Protocol):
         cost_names: the C constraint costs of the whole environment; never part of a reward.
         horizon: steps of an episode.
         reward_scale: rewards for learning are money times this.
-        autoreset: "same_step": the step that ends an episode begins the next one.
+        autoreset: "same_step": the step that ends an episode begins the next one, as learning
+            needs it; "disabled": `reset` does.
 
         observations: (N, A, D) float32 in [-1, 1], normalised by the group's fields; rows of
             absent agents are not read.
@@ -122,6 +123,10 @@ class MultiAgentSimulator(Protocol):
         """Step all environments with (N, A, K) actions in [-1, 1]; 0 for absent agents."""
         ...
 
+    def render(self, env: int) -> NDArray[np.uint8]:
+        """A picture of one environment, (height, width, 3)."""
+        ...
+
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Copies of everything that decides the future and of the last outputs."""
         ...
@@ -129,6 +134,12 @@ class MultiAgentSimulator(Protocol):
     def restore(self, snapshot: Mapping[str, NDArray[Any]]) -> None:
         """Go back to a snapshot."""
         ...
+
+
+def mixed_rewards(own: Float, team: Float, share: float) -> Float:
+    """(N, A) rewards between self-interest and the team's: (1 - share) of the agents' own money
+    (N, A), and of the team's (N,) the share, in A equal parts."""
+    return np.asarray((1.0 - share) * own + (share / own.shape[1]) * team[:, None])
 
 
 class AgentLayout:

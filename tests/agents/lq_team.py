@@ -132,6 +132,11 @@ class LqTeam:
             self._begin(done)
             self._observe()
 
+    def render(self, env: int) -> NDArray[np.uint8]:
+        """A bright column for each number of the state."""
+        columns = np.uint8(127.5 * (self.states[env].astype(np.float64) + 1.0))
+        return np.broadcast_to(columns[None, :, None], (4, len(columns), 3)).copy()
+
     _STATE = ("x", "time", "sums", "observations", "states", "seed_and_clock")
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
