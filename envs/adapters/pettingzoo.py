@@ -37,11 +37,11 @@ class DaoParallelEnv(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]])
         ValueError: more than one environment, a share outside [0, 1], or an unknown mode.
     """
 
-    metadata: dict[str, Any] = {
+    metadata: dict[str, Any] = {  # noqa: RUF012
         "render_modes": ["rgb_array"],
         "name": "daogym",
         "is_parallelizable": True,
-    }  # noqa: RUF012
+    }
 
     def __init__(
         self,
