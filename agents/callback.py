@@ -19,7 +19,6 @@ from .checkpoint import learner_state, write_tensors
 from .config import TrainConfig
 from .evaluation import step_days
 from .logs import MetricsCsv
-from .policy import Contract, TorchPolicy, actor_of, save_policy
 from .progress import Progress
 from .runs import RunDirectory
 
@@ -45,7 +44,7 @@ class Evaluated:
         )
 
 
-Evaluate = Callable[[TorchPolicy], Evaluated]
+Evaluate = Callable[[Any], Evaluated]
 
 
 @dataclass
@@ -79,14 +78,16 @@ class RunCallback(BaseCallback):
         self,
         config: TrainConfig,
         run: RunDirectory,
-        contract: Contract,
+        keeper: Any,
+        simulator: Any,
         metrics: MetricsCsv,
         progress: Progress,
         evaluate: Evaluate | None,
         state: Progression | None = None,
     ) -> None:
         super().__init__()
-        self.config, self.run, self.contract = config, run, contract
+        self.config, self.run, self.keeper = config, run, keeper
+        self.simulator = simulator
         self.metrics, self.progress, self.evaluate = metrics, progress, evaluate
         self.state = state if state is not None else Progression()
         self.evaluation_seconds = 0.0
@@ -95,7 +96,6 @@ class RunCallback(BaseCallback):
     def _on_training_start(self) -> None:
         env: Any = self.training_env
         self.env: Any = env
-        self.simulator: Any = env.simulator
         self._step_days = step_days(self.simulator)
         self._started = time.perf_counter()
         self._simulator_seconds_at_start = float(self.env.simulator_seconds)
@@ -165,13 +165,7 @@ class RunCallback(BaseCallback):
     def save_checkpoint(self) -> None:
         """Write the last policy and the complete state."""
         assert self.model is not None
-        save_policy(
-            self.run.last_file,
-            self.model.policy,  # type: ignore[arg-type]
-            self.contract,
-            self.config.activation,
-            self.num_timesteps,
-        )
+        self.keeper.save(self.run.last_file, self.model.policy, self.num_timesteps)
         self.state.metrics_offset = self.metrics.offset()
         self.state.elapsed_seconds = self._earlier_seconds + self.training_seconds()
         arrays, learner = learner_state(self.model)  # type: ignore[arg-type]
@@ -179,7 +173,7 @@ class RunCallback(BaseCallback):
         arrays.update({f"simulator/{name}": np.asarray(a) for name, a in snapshot.items()})
         document = {
             "training_hash": self.config.training_hash,
-            "scenario_hash": self.contract.scenario_hash,
+            "scenario_hash": self.keeper.scenario_hash,
             "learner": learner,
             "progression": asdict(self.state),
         }
@@ -198,8 +192,7 @@ class RunCallback(BaseCallback):
         start = time.perf_counter()
         policy = self.model.policy
         policy.set_training_mode(False)
-        acting = TorchPolicy("policy", actor_of(policy), self.contract)  # type: ignore[arg-type]
-        found = self.evaluate(acting)
+        found = self.evaluate(self.keeper.acting(policy))
         money, score = found.money_per_day, found.score
         self.state.evaluated_at, self.state.score = self.num_timesteps, score
         self.logger.record("eval/steps", self.num_timesteps)
@@ -214,13 +207,7 @@ class RunCallback(BaseCallback):
         if best is None or (-excess, money) > (-self.state.best_excess, best):
             self.state.best_money_per_day, self.state.best_steps = money, self.num_timesteps
             self.state.best_excess = excess
-            save_policy(
-                self.run.best_file,
-                policy,  # type: ignore[arg-type]
-                self.contract,
-                self.config.activation,
-                self.num_timesteps,
-            )
+            self.keeper.save(self.run.best_file, policy, self.num_timesteps)
         self.progress.score(score, money)
         self.evaluation_seconds += time.perf_counter() - start
 

@@ -75,6 +75,7 @@ def finish(
     if plot_episode([str(run.path), compared.rule], episodes, make, run.path / "episode.png"):
         picture = run.path / "episode.png"
         console.print(f"an episode beside {compared.rule}'s: {picture}", soft_wrap=True)
-    for what, path in (("policy", run.onnx_file), ("report", run.path / "report.md")):
+    files = [("policy", path) for path in exported.paths]
+    for what, path in (*files, ("report", run.path / "report.md")):
         console.print(f"{what}: {path}", soft_wrap=True)
     return compared

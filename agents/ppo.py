@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from .config import TrainConfig
 from .learner import Learner
+from .multi_agent_policy import MultiAgentPolicy
 
 ACTIVATIONS: dict[str, type[torch.nn.Module]] = {
     "tanh": torch.nn.Tanh,
@@ -48,8 +49,14 @@ def make_ppo(config: TrainConfig, env: VecEnv) -> Learner:
     rate: float | Callable[[float], float] = config.learning_rate
     if config.learning_rate_schedule == "linear":
         rate = linear_schedule(config.learning_rate)
+    kind: type[ActorCriticPolicy] = ActorCriticPolicy
+    settings = policy_settings(config)
+    if config.has_agents:
+        kind = MultiAgentPolicy
+        settings["critic_key"] = "state" if config.algo == "mappo" else "obs"
+        settings["layout"] = env.layout  # type: ignore[attr-defined]
     return Learner(
-        ActorCriticPolicy,
+        kind,
         env,
         learning_rate=rate,
         n_steps=config.n_steps,
@@ -63,8 +70,8 @@ def make_ppo(config: TrainConfig, env: VecEnv) -> Learner:
         vf_coef=config.vf_coef,
         max_grad_norm=config.max_grad_norm,
         target_kl=config.target_kl,
-        policy_kwargs=policy_settings(config),
-        stats_window_size=max(100, config.num_envs),
+        policy_kwargs=settings,
+        stats_window_size=max(100, env.num_envs),
         seed=config.seed,
         device="cpu",
         cost_limits=config.cost_limits,

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from stable_baselines3.common.vec_env import VecEnv
 
+from daogym.envs.adapters.multi_agent import MultiAgentVecEnv
 from daogym.envs.core.strict import ConfigError
 
 from .callback import Evaluate, Evaluated, Progression, RunCallback
@@ -18,11 +19,12 @@ from .checkpoint import CheckpointError, read_tensors, restore_learner
 from .config import TrainConfig
 from .evaluation import EPISODE_SEED, EpisodeSet, MakeSimulator, Referee, play
 from .finish import finish
+from .group_policy import GroupKeeper
 from .hidden_fields import hide_fields, hide_from, seen_numbers
 from .imitation import demonstrations, imitate
 from .learner import Learner
 from .logs import MetricsCsv, make_logger, metric_columns
-from .policy import TorchPolicy, contract_of
+from .policy import PolicyKeeper, contract_of
 from .ppo import make_ppo
 from .progress import Progress
 from .report import currency_of
@@ -125,11 +127,20 @@ def _learn(
     )
     _check(config, simulator)
     seen = seen_numbers(simulator.observation_fields, config.hidden_fields)
-    env = make_env(simulator, control_variate=config.control_variate)
-    contract = contract_of(simulator, config.training_hash)
+    env: VecEnv
+    keeper: Any
+    if config.has_agents:
+        view = simulator.domain.as_agents(simulator)
+        env = MultiAgentVecEnv(
+            view, team_share=config.team_share, control_variate=config.control_variate
+        )
+        keeper = GroupKeeper(view, config.training_hash, config.activation)
+    else:
+        env = make_env(simulator, control_variate=config.control_variate)
+        keeper = PolicyKeeper(contract_of(simulator, config.training_hash), config.activation)
     if checkpoint is None:
         _describe_run(config, run, simulator)
-    state = None if checkpoint is None else _checked(run, checkpoint[1], config, contract)
+    state = None if checkpoint is None else _checked(run, checkpoint[1], config, keeper)
     metrics = MetricsCsv(
         run.metrics_file,
         metric_columns(simulator.term_names, simulator.cost_names, list(config.cost_limits)),
@@ -151,7 +162,7 @@ def _learn(
     elif config.warm_start:
         _warm_start(model, config, make_simulator, console)
     progress = Progress(console, config.total_steps, config.progress, currency_of(simulator.domain))
-    callback = RunCallback(config, run, contract, metrics, progress, evaluate, state)
+    callback = RunCallback(config, run, keeper, simulator, metrics, progress, evaluate, state)
     console.print(f"training {config.scenario!r} in {run.path}", soft_wrap=True)
     start = time.perf_counter()
     try:
@@ -166,12 +177,15 @@ def _learn(
 
 
 def _check(config: TrainConfig, simulator: Any) -> None:
-    if config.has_agents:
+    if config.has_agents and not hasattr(simulator.domain, "as_agents"):
         raise ConfigError(
             "training", "algo",
-            f"{config.algo} needs environments of several agents (`MultiAgentSimulator`); "
-            f"{config.scenario!r} has one, expected ppo or ppo_lagrangian",
+            f"{config.algo} needs a domain of several agents (`as_agents`); the domain "
+            f"{simulator.domain.name!r} has none, expected ppo or ppo_lagrangian",
         )  # fmt: skip
+    for key in ("hidden_fields", "warm_start"):
+        if config.has_agents and getattr(config, key):
+            raise ConfigError("training", key, f"not with algo={config.algo}")
     for name in config.cost_limits:
         if name not in simulator.cost_names:
             near = difflib.get_close_matches(name, simulator.cost_names, 1, 0.0)
@@ -207,10 +221,10 @@ def _restore(model: Learner, simulator: Any, checkpoint: tuple[dict[str, Any], A
     return int(document["learner"]["total_timesteps"]) - model.num_timesteps
 
 
-def _checked(run: RunDirectory, document: Any, config: TrainConfig, contract: Any) -> Progression:
+def _checked(run: RunDirectory, document: Any, config: TrainConfig, keeper: Any) -> Progression:
     expected = {
         "training_hash": config.training_hash,
-        "scenario_hash": contract.scenario_hash,
+        "scenario_hash": keeper.scenario_hash,
     }
     for key, wanted in expected.items():
         if document.get(key) != wanted:
@@ -248,7 +262,7 @@ def _evaluation(config: TrainConfig, make: MakeSimulator, console: Console) -> E
     rule, bound = referee.best_rule(referee), referee.bound()
     simulator = referee.simulator(config.action_mode)
 
-    def evaluate(policy: TorchPolicy) -> Evaluated:
+    def evaluate(policy: Any) -> Evaluated:
         episodes.begin(simulator)
         outcome = play(policy, simulator)
         return Evaluated(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fields import Field, FieldSet
+from .simulator import Simulator
 
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -136,6 +137,95 @@ class MultiAgentSimulator(Protocol):
         ...
 
 
+class AgentsView:
+    """The agents of a `Simulator`: the same worlds, decided by several.
+
+    A domain whose `as_agents(simulator)` gives such a view is learnt on with `algo=ippo` and
+    `mappo`, and its policies are played, compared and exported like any other: what an agent sees
+    is read from the simulator, whoever stepped it, and `compose` makes the simulator's action of
+    the agents'. A subclass adds `agents`, `groups`, `state_fields` and, as properties,
+    `observations`, `final_observations`, `states`, `final_states`, `alive`, `rewards`,
+    `baselines` and `episode_rewards` of `MultiAgentSimulator`. The team's reward is the
+    simulator's.
+    """
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.simulator = simulator
+        self.num_envs, self.horizon = simulator.num_envs, simulator.horizon
+        self.cost_names, self.autoreset = simulator.cost_names, simulator.autoreset
+        self.reward_scale = simulator.domain.reward_scale
+
+    def compose(self, actions: Float32) -> Float32:
+        """(N, action size of the simulator) of the agents' (N, A, K)."""
+        raise NotImplementedError
+
+    @property
+    def team_rewards(self) -> Float:
+        """(N,)."""
+        return self.simulator.rewards
+
+    @property
+    def team_baselines(self) -> Float:
+        """(N,)."""
+        return self.simulator.baselines
+
+    @property
+    def costs(self) -> Float:
+        """(N, C)."""
+        return self.simulator.costs
+
+    @property
+    def terminated(self) -> Bool:
+        """(N,)."""
+        return self.simulator.terminated
+
+    @property
+    def truncated(self) -> Bool:
+        """(N,)."""
+        return self.simulator.truncated
+
+    @property
+    def episode_team_reward(self) -> Float:
+        """(N,)."""
+        return self.simulator.episode_reward
+
+    @property
+    def episode_costs(self) -> Float:
+        """(N, C)."""
+        return self.simulator.episode_costs
+
+    @property
+    def episode_length(self) -> NDArray[Any]:
+        """(N,)."""
+        return self.simulator.episode_length
+
+    def reset(
+        self,
+        seed: int | Sequence[int] | None = None,
+        mask: Bool | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Of the simulator."""
+        self.simulator.reset(seed, mask, options)
+
+    def step(self, actions: Float32) -> None:
+        """Step the simulator with what the agents' actions make together."""
+        self.simulator.step(self.compose(actions))
+
+    def render(self, env: int) -> NDArray[np.uint8]:
+        """The domain's picture of one environment."""
+        domain: Any = self.simulator.domain
+        return np.asarray(domain.render(self.simulator, env))
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Of the simulator: a view has no state."""
+        return self.simulator.snapshot()
+
+    def restore(self, snapshot: Mapping[str, NDArray[Any]]) -> None:
+        """Of the simulator."""
+        self.simulator.restore(snapshot)
+
+
 def mixed_rewards(own: Float, team: Float, share: float) -> Float:
     """(N, A) rewards between self-interest and the team's: (1 - share) of the agents' own money
     (N, A), and of the team's (N,) the share, in A equal parts."""
@@ -195,6 +285,17 @@ class AgentLayout:
             meaning = "1 for the agent's kind: " + ", ".join(kinds)
             fields.append(Field("agent_kind", "1", 0.0, 1.0, (len(kinds),), meaning))
         return FieldSet(fields)
+
+    def policy_observations(self, observations: Float32, group: int) -> Float32:
+        """(N * n, size of `policy_fields`) of the n agents of a group, from (N, A, D)."""
+        members = np.flatnonzero(self.group_of == group)
+        seen = observations[:, members, : self.groups[group].observation_fields.size]
+        kinds = len(self.kinds[group])
+        if kinds > 1:
+            one_hot = 2.0 * np.eye(kinds, dtype=np.float32)[self.kind_of[members]] - 1.0
+            told = np.broadcast_to(one_hot, (len(seen), *one_hot.shape))
+            seen = np.concatenate([seen, told], axis=2)
+        return np.ascontiguousarray(seen.reshape(-1, seen.shape[2]), dtype=np.float32)
 
     @property
     def policy_size(self) -> int:

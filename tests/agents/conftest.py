@@ -44,6 +44,11 @@ def roster() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def toy_agents(toy: ModuleType) -> ModuleType:
+    return load_world("toy_agents")
+
+
+@pytest.fixture(scope="session")
 def lq_team() -> ModuleType:
     return load_world("lq_team")
 

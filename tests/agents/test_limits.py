@@ -156,5 +156,5 @@ def test_a_limit_of_no_cost_and_an_algorithm_without_agents_are_refused(
             toy_config(algo="ppo_lagrangian", cost_limits={"overfil": 1.0}),
             make_simulator=toy.make_simulator,
         )
-    with pytest.raises(ConfigError, match="mappo needs environments of several agents"):
+    with pytest.raises(ConfigError, match="mappo needs a domain of several agents"):
         train(toy_config(algo="mappo", run_name="other"), make_simulator=toy.make_simulator)
