@@ -53,12 +53,12 @@ class ByGroup(torch.nn.Module):
         parts, places = [], []
         for group, (network, width) in enumerate(zip(self.networks, self.widths, strict=True)):
             rows = torch.nonzero(named[:, group] > 0.5)[:, 0]
-            parts.append(network(inputs[rows, :width]))
+            parts.append(network(inputs.index_select(0, rows)[:, :width]))
             places.append(rows)
         widest = max(part.shape[1] for part in parts)
         padded = [torch.nn.functional.pad(part, (0, widest - part.shape[1])) for part in parts]
         order = torch.argsort(torch.cat(places))
-        return torch.cat([torch.cat(padded)[order], named], dim=1)
+        return torch.cat([torch.cat(padded).index_select(0, order), named], dim=1)
 
 
 class _ValueHead(torch.nn.Module):
