@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"export.py: {error}", file=sys.stderr)
         return 2
     print(
-        f"{exported.path}: {exported.source.name}, actions within "
+        f"{', '.join(map(str, exported.paths))}: {exported.source.name}, actions within "
         f"{exported.largest_difference:.1e} of their range and episode returns within "
         f"{exported.return_difference:.1e} of torch's"
     )

@@ -8,7 +8,7 @@ resumed run does exactly what the unbroken one would have done.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,11 +19,32 @@ from .checkpoint import learner_state, write_tensors
 from .config import TrainConfig
 from .evaluation import step_days
 from .logs import MetricsCsv
-from .policy import Contract, TorchPolicy, actor_of, save_policy
 from .progress import Progress
 from .runs import RunDirectory
 
-Evaluate = Callable[[TorchPolicy], tuple[float, float | None]]
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A deterministic policy on the validation episodes.
+
+    Attributes:
+        money_per_day: EUR a day.
+        score: where the domain has a bound.
+        costs: mean sum over an episode of each constraint cost.
+    """
+
+    money_per_day: float
+    score: float | None
+    costs: dict[str, float]
+
+    def excess(self, limits: Mapping[str, float]) -> float:
+        """By how much costs are above their limits, summed, each as a part of its limit."""
+        return sum(
+            max(0.0, self.costs[name] - limit) / (limit or 1.0) for name, limit in limits.items()
+        )
+
+
+Evaluate = Callable[[Any], Evaluated]
 
 
 @dataclass
@@ -34,6 +55,7 @@ class Progression:
         rollouts: rollouts begun so far.
         evaluated_at: environment steps at the last evaluation, -1 for none.
         best_money_per_day: best validation result so far, EUR a day.
+        best_excess: by how much it is above the limits on costs, see `Evaluated.excess`.
         score: score of the last evaluation, where the domain has a bound.
         elapsed_seconds: wall time spent in earlier processes of this run.
         metrics_offset: bytes of metrics.csv at the checkpoint.
@@ -42,6 +64,7 @@ class Progression:
     rollouts: int = 0
     evaluated_at: int = -1
     best_money_per_day: float | None = None
+    best_excess: float = 0.0
     best_steps: int = 0
     score: float | None = None
     elapsed_seconds: float = 0.0
@@ -55,14 +78,16 @@ class RunCallback(BaseCallback):
         self,
         config: TrainConfig,
         run: RunDirectory,
-        contract: Contract,
+        keeper: Any,
+        simulator: Any,
         metrics: MetricsCsv,
         progress: Progress,
         evaluate: Evaluate | None,
         state: Progression | None = None,
     ) -> None:
         super().__init__()
-        self.config, self.run, self.contract = config, run, contract
+        self.config, self.run, self.keeper = config, run, keeper
+        self.simulator = simulator
         self.metrics, self.progress, self.evaluate = metrics, progress, evaluate
         self.state = state if state is not None else Progression()
         self.evaluation_seconds = 0.0
@@ -71,7 +96,6 @@ class RunCallback(BaseCallback):
     def _on_training_start(self) -> None:
         env: Any = self.training_env
         self.env: Any = env
-        self.simulator: Any = env.simulator
         self._step_days = step_days(self.simulator)
         self._started = time.perf_counter()
         self._simulator_seconds_at_start = float(self.env.simulator_seconds)
@@ -100,6 +124,7 @@ class RunCallback(BaseCallback):
             self._money += float(self.simulator.episode_reward[ended].sum())
             self._terms += self.simulator.episode_terms[ended].sum(axis=0)
             self._costs += self.simulator.episode_costs[ended].sum(axis=0)
+            self._episodes += int(ended.sum())
         return True
 
     def _on_rollout_end(self) -> None:
@@ -109,7 +134,13 @@ class RunCallback(BaseCallback):
                 self.logger.record(f"env/{name}", float(total) / self._days)
             for name, total in zip(self.simulator.cost_names, self._costs, strict=True):
                 self.logger.record(f"cost/{name}", float(total) / self._days)
+                self.logger.record(f"episode_cost/{name}", float(total) / self._episodes)
             self.progress.money(self._money / self._days)
+            means = self._costs / self._episodes
+            self.progress.costs(
+                dict(zip(self.simulator.cost_names, means.tolist(), strict=True)),
+                self.config.cost_limits,
+            )
         self._forget_episodes()
         self.logger.record("time/simulator_share", self.simulator_share())
         self.progress.advance(self.num_timesteps)
@@ -134,13 +165,7 @@ class RunCallback(BaseCallback):
     def save_checkpoint(self) -> None:
         """Write the last policy and the complete state."""
         assert self.model is not None
-        save_policy(
-            self.run.last_file,
-            self.model.policy,  # type: ignore[arg-type]
-            self.contract,
-            self.config.activation,
-            self.num_timesteps,
-        )
+        self.keeper.save(self.run.last_file, self.model.policy, self.num_timesteps)
         self.state.metrics_offset = self.metrics.offset()
         self.state.elapsed_seconds = self._earlier_seconds + self.training_seconds()
         arrays, learner = learner_state(self.model)  # type: ignore[arg-type]
@@ -148,7 +173,7 @@ class RunCallback(BaseCallback):
         arrays.update({f"simulator/{name}": np.asarray(a) for name, a in snapshot.items()})
         document = {
             "training_hash": self.config.training_hash,
-            "scenario_hash": self.contract.scenario_hash,
+            "scenario_hash": self.keeper.scenario_hash,
             "learner": learner,
             "progression": asdict(self.state),
         }
@@ -167,26 +192,27 @@ class RunCallback(BaseCallback):
         start = time.perf_counter()
         policy = self.model.policy
         policy.set_training_mode(False)
-        acting = TorchPolicy("policy", actor_of(policy), self.contract)  # type: ignore[arg-type]
-        money, score = self.evaluate(acting)
+        found = self.evaluate(self.keeper.acting(policy))
+        money, score = found.money_per_day, found.score
         self.state.evaluated_at, self.state.score = self.num_timesteps, score
         self.logger.record("eval/steps", self.num_timesteps)
         self.logger.record("eval/money_per_day", money)
         if score is not None:
             self.logger.record("eval/score", score)
-        if self.state.best_money_per_day is None or money > self.state.best_money_per_day:
+        for name, cost in found.costs.items():
+            self.logger.record(f"eval_cost/{name}", cost)
+        excess = found.excess(self.config.cost_limits)
+        # Within the limits comes first, then money; above them, less excess comes first.
+        best = self.state.best_money_per_day
+        if best is None or (-excess, money) > (-self.state.best_excess, best):
             self.state.best_money_per_day, self.state.best_steps = money, self.num_timesteps
-            save_policy(
-                self.run.best_file,
-                policy,  # type: ignore[arg-type]
-                self.contract,
-                self.config.activation,
-                self.num_timesteps,
-            )
+            self.state.best_excess = excess
+            self.keeper.save(self.run.best_file, policy, self.num_timesteps)
         self.progress.score(score, money)
         self.evaluation_seconds += time.perf_counter() - start
 
     def _forget_episodes(self) -> None:
         self._days = self._money = 0.0
+        self._episodes = 0
         self._terms = np.zeros(len(self.simulator.term_names))
         self._costs = np.zeros(len(self.simulator.cost_names))

@@ -20,9 +20,12 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 import torch
+from gymnasium import spaces
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from .learner import Learner
 
 FORMAT = 1
 KEY = "daogym"
@@ -130,23 +133,27 @@ def set_random_states(arrays: Mapping[str, NDArray[Any]], scalars: Mapping[str, 
     torch.set_rng_state(torch.from_numpy(arrays["random/torch"].copy()))
 
 
-def learner_state(model: OnPolicyAlgorithm) -> tuple[Arrays, dict[str, Any]]:
-    """Everything of an SB3 learner that its next rollout depends on.
+def learner_state(model: Learner) -> tuple[Arrays, dict[str, Any]]:
+    """Everything of a learner that its next rollout depends on.
 
     Valid between two rollouts only (the rollout buffer is empty then).
     """
     arrays: Arrays = {}
     for name, tensor in model.policy.state_dict().items():
         arrays[f"policy/{name}"] = tensor.detach().cpu().numpy().copy()
-    optimizer = model.policy.optimizer.state_dict()
-    for index, slots in optimizer["state"].items():
-        for slot, value in slots.items():
-            arrays[f"adam/{index}/{slot}"] = torch.as_tensor(value).cpu().numpy().copy()
-    groups = [
-        {key: value for key, value in group.items() if key != "params"}
-        for group in optimizer["param_groups"]
-    ]
-    arrays["last_obs"] = np.array(model._last_obs)
+    groups = _adam_state(model.policy.optimizer, "adam/", arrays)
+    for name, module in model.extra_modules.items():
+        for key, tensor in module.state_dict().items():
+            arrays[f"extra/{name}/{key}"] = tensor.detach().cpu().numpy().copy()
+    extra_groups = {
+        name: _adam_state(optimizer, f"extra_adam/{name}/", arrays)
+        for name, optimizer in model.extra_optimizers.items()
+    }
+    if isinstance(model._last_obs, dict):
+        for key, array in model._last_obs.items():
+            arrays[f"last_obs/{key}"] = np.array(array)
+    else:
+        arrays["last_obs"] = np.array(model._last_obs)
     arrays["last_episode_starts"] = np.array(model._last_episode_starts, dtype=bool)
     random_arrays, random_scalars = random_states()
     arrays.update(random_arrays)
@@ -158,6 +165,7 @@ def learner_state(model: OnPolicyAlgorithm) -> tuple[Arrays, dict[str, Any]]:
         "n_updates": int(getattr(model, "_n_updates", 0)),
         "progress_remaining": float(model._current_progress_remaining),
         "adam_groups": groups,
+        "extra_adam_groups": extra_groups,
         "random": random_scalars,
         "episodes": [
             {key: float(value) for key, value in entry.items()} for entry in model.ep_info_buffer
@@ -171,23 +179,42 @@ def learner_state(model: OnPolicyAlgorithm) -> tuple[Arrays, dict[str, Any]]:
     return arrays, scalars
 
 
+def _adam_state(
+    optimizer: torch.optim.Optimizer, prefix: str, arrays: Arrays
+) -> list[dict[str, Any]]:
+    """Put an optimiser's moments into ``arrays``; returns its groups' settings."""
+    state = optimizer.state_dict()
+    for index, slots in state["state"].items():
+        for slot, value in slots.items():
+            arrays[f"{prefix}{index}/{slot}"] = torch.as_tensor(value).cpu().numpy().copy()
+    return [
+        {key: value for key, value in group.items() if key != "params"}
+        for group in state["param_groups"]
+    ]
+
+
 def restore_learner(
-    model: OnPolicyAlgorithm, arrays: Mapping[str, NDArray[Any]], scalars: Mapping[str, Any]
+    model: Learner, arrays: Mapping[str, NDArray[Any]], scalars: Mapping[str, Any]
 ) -> None:
     """Put a state of `learner_state` into a freshly constructed learner of the same settings.
 
     Raises `CheckpointError` naming the tensor when names, shapes or types differ.
     """
-    _restore_policy(model, arrays)
-    _restore_adam(model, arrays, scalars["adam_groups"])
-    observations = arrays["last_obs"]
-    expected = (model.n_envs, *(model.observation_space.shape or ()))
-    if observations.shape != expected:
-        raise CheckpointError(
-            f"checkpoint: last_obs has shape {observations.shape}, the environment gives {expected}"
-        )
-    # torch's allocator aligns to 64 bytes: matrix products may round differently otherwise.
-    model._last_obs = torch.tensor(observations).numpy()
+    _restore_module(model.policy, arrays, "policy/", "the policy's")
+    _restore_adam(model.policy.optimizer, arrays, "adam/", scalars["adam_groups"])
+    for name, module in model.extra_modules.items():
+        _restore_module(module, arrays, f"extra/{name}/", f"of the {name.replace('_', ' ')} the")
+    for name, optimizer in model.extra_optimizers.items():
+        groups = scalars.get("extra_adam_groups", {}).get(name, [])
+        _restore_adam(optimizer, arrays, f"extra_adam/{name}/", groups)
+    space = model.observation_space
+    if isinstance(space, spaces.Dict):
+        model._last_obs = {
+            key: _last_observations(model, arrays, f"last_obs/{key}", part.shape)
+            for key, part in space.spaces.items()
+        }
+    else:
+        model._last_obs = _last_observations(model, arrays, "last_obs", space.shape)
     model._last_episode_starts = arrays["last_episode_starts"].copy()
     model.num_timesteps = scalars["num_timesteps"]
     model._n_updates = scalars["n_updates"]
@@ -199,12 +226,30 @@ def restore_learner(
     set_random_states(arrays, scalars["random"])
 
 
-def _restore_policy(model: OnPolicyAlgorithm, arrays: Mapping[str, NDArray[Any]]) -> None:
-    saved = _under(arrays, "policy/")
-    own = model.policy.state_dict()
+def _last_observations(
+    model: OnPolicyAlgorithm,
+    arrays: Mapping[str, NDArray[Any]],
+    name: str,
+    shape: tuple[int, ...] | None,
+) -> NDArray[Any]:
+    observations = arrays.get(name, np.empty(0))
+    expected = (model.n_envs, *(shape or ()))
+    if observations.shape != expected:
+        raise CheckpointError(
+            f"checkpoint: {name} has shape {observations.shape}, the environment gives {expected}"
+        )
+    # torch's allocator aligns to 64 bytes: matrix products may round differently otherwise.
+    return np.asarray(torch.tensor(observations).numpy())
+
+
+def _restore_module(
+    module: torch.nn.Module, arrays: Mapping[str, NDArray[Any]], prefix: str, whose: str
+) -> None:
+    saved = _under(arrays, prefix)
+    own = module.state_dict()
     if set(saved) != set(own):
         raise CheckpointError(
-            f"checkpoint: the policy's tensors are {sorted(saved)}, expected {sorted(own)}"
+            f"checkpoint: {whose} tensors are {sorted(saved)}, expected {sorted(own)}"
         )
     for name, tensor in own.items():
         if tuple(tensor.shape) != saved[name].shape:
@@ -212,20 +257,22 @@ def _restore_policy(model: OnPolicyAlgorithm, arrays: Mapping[str, NDArray[Any]]
                 f"checkpoint: tensor {name!r} has shape {saved[name].shape}, "
                 f"expected {tuple(tensor.shape)}"
             )
-    model.policy.load_state_dict({name: torch.tensor(value) for name, value in saved.items()})
+    module.load_state_dict({name: torch.tensor(value) for name, value in saved.items()})
 
 
 def _restore_adam(
-    model: OnPolicyAlgorithm, arrays: Mapping[str, NDArray[Any]], groups: list[dict[str, Any]]
+    optimizer: torch.optim.Optimizer,
+    arrays: Mapping[str, NDArray[Any]],
+    prefix: str,
+    groups: list[dict[str, Any]],
 ) -> None:
-    optimizer = model.policy.optimizer
     template = optimizer.state_dict()
     if len(groups) != len(template["param_groups"]):
         raise CheckpointError(
             f"checkpoint: {len(groups)} optimiser groups, expected {len(template['param_groups'])}"
         )
     state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, value in _under(arrays, "adam/").items():
+    for key, value in _under(arrays, prefix).items():
         index, slot = key.split("/")
         state.setdefault(int(index), {})[slot] = torch.tensor(value)
     merged = [

@@ -14,7 +14,8 @@ from daogym.envs.core.score import ScenarioQuality, scenario_quality
 from . import report
 from .evaluation import EpisodeSet, MakeSimulator, Outcome, Referee
 from .export.onnx_policy import OnnxPolicy
-from .policy import TorchPolicy, load_policy
+from .group_policy import GroupPolicy, load_controller
+from .policy import TorchPolicy
 from .runs import RunDirectory
 from .scoring import Result, results
 
@@ -86,7 +87,7 @@ class Comparison:
         )
 
 
-def load_target(target: str) -> TorchPolicy | OnnxPolicy | None:
+def load_target(target: str) -> TorchPolicy | OnnxPolicy | GroupPolicy | None:
     """The policy of a run directory or ``.onnx`` file; none for any other name."""
     path = Path(target)
     if path.suffix == ".onnx":
@@ -94,8 +95,7 @@ def load_target(target: str) -> TorchPolicy | OnnxPolicy | None:
     if path.is_dir():
         run = RunDirectory.open(path)
         source = run.best_file if run.best_file.is_file() else run.last_file
-        actor, contract = load_policy(source)
-        return TorchPolicy(target, actor, contract)
+        return load_controller(source, target)
     return None
 
 

@@ -72,6 +72,31 @@ class TrainConfig(StrictModel):
         None, description="end an update early above 1.5 times this divergence; none: never"
     )
 
+    # Many agents and limits, see docs/agents.md.
+    algo: Literal["ppo", "ippo", "mappo", "ppo_lagrangian"] = Field(
+        "ppo", description="ppo is stable-baselines3's bit for bit; see docs/agents.md"
+    )
+    cost_limits: dict[str, NotNegative] = Field(
+        {}, description="largest sum over an episode of a constraint cost, by its name"
+    )
+    multiplier_rate: Positive = Field(
+        0.035, description="Adam's step size of the multipliers at the start"
+    )
+    multiplier_start: NotNegative = Field(0.0, description="first value of every multiplier")
+    multiplier_proportional: NotNegative = Field(
+        1.0, description="what a cost's excess, in limits, adds to its multiplier at once"
+    )
+    team_share: Fraction = Field(
+        1.0, description="an agent's reward: 0 its own money, 1 its share of the team's"
+    )
+    normalise_values: bool = Field(
+        False, description="let the critic learn returns standardised by running statistics"
+    )
+    huber_delta: Positive | None = Field(
+        None, description="value loss linear beyond this error; none: the squared error"
+    )
+    clip_by_group: bool = Field(False, description="clip the gradients of actor and critic apart")
+
     # The policy and value networks: separate, of the same shape.
     net_arch: tuple[PositiveInt, ...] = Field((128, 128), description="widths of hidden layers")
     activation: Literal["tanh", "relu", "elu", "silu"] = Field(
@@ -121,6 +146,24 @@ class TrainConfig(StrictModel):
                 f"num_envs * n_steps = {self.num_envs} * {self.n_steps} = {self.rollout_steps}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _limits_have_their_learner(self) -> TrainConfig:
+        if self.algo == "ppo_lagrangian" and not self.cost_limits:
+            raise ValueError(
+                "algo is ppo_lagrangian, expected cost_limits such as {overload_kwh: 12}"
+            )
+        if self.algo == "ppo" and self.cost_limits:
+            raise ValueError(
+                f"cost_limits is {self.cost_limits}, but algo=ppo knows no limits; expected "
+                "algo=ppo_lagrangian"
+            )
+        return self
+
+    @property
+    def has_agents(self) -> bool:
+        """Whether what is learnt on are environments of several agents."""
+        return self.algo in ("ippo", "mappo")
 
     @property
     def rollout_steps(self) -> int:

@@ -91,6 +91,11 @@ class Outcome:
         """Mean EUR per day; costs are negative."""
         return float(self.money.sum() / self.days.sum())
 
+    @property
+    def episode_costs(self) -> dict[str, float]:
+        """Mean sum over an episode of each constraint cost."""
+        return {name: float(sums.mean()) for name, sums in self.costs.items()}
+
     def per_day(self, sums: Float) -> float:
         """Mean per day of one of the sums."""
         return float(sums.sum() / self.days.sum())

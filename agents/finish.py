@@ -38,6 +38,7 @@ def finish(
             lambda name: status.update(f"evaluating {name}"),
         )
     quality = compared.quality(str(run.path))
+    costs = compared.outcomes[str(run.path)].episode_costs
     document = {
         **compared.document(),
         "quality": None if quality is None else json.loads(quality.to_json()),
@@ -49,6 +50,8 @@ def finish(
             "simulator_share": callback.simulator_share(),
             "validation_money_per_day": state.best_money_per_day,
             "validation_score": state.score,
+            "episode_costs": costs,
+            "cost_limits": config.cost_limits,
             "training_hash": config.training_hash,
             "export_action_difference": exported.largest_difference,
             "export_return_difference": exported.return_difference,
@@ -60,6 +63,8 @@ def finish(
     text += f"\n```json\n{json.dumps(document['run'], indent=2)}\n```\n"
     (run.path / "report.md").write_text(text)
     compared.print(console)
+    for name, limit in config.cost_limits.items():
+        console.print(f"{name}: {costs[name]:.4g} an episode, the limit is {limit:g}")
     if quality is not None:
         console.print(
             f"rule to bound: {quality.gap_share:.0%} of the no-op's money (at least 5 % wanted); "
@@ -70,6 +75,7 @@ def finish(
     if plot_episode([str(run.path), compared.rule], episodes, make, run.path / "episode.png"):
         picture = run.path / "episode.png"
         console.print(f"an episode beside {compared.rule}'s: {picture}", soft_wrap=True)
-    for what, path in (("policy", run.onnx_file), ("report", run.path / "report.md")):
+    files = [("policy", path) for path in exported.paths]
+    for what, path in (*files, ("report", run.path / "report.md")):
         console.print(f"{what}: {path}", soft_wrap=True)
     return compared

@@ -39,8 +39,15 @@ def hide_fields(policy: ActorCriticPolicy, seen: torch.Tensor) -> None:
     if bool((seen == 1.0).all()):
         return
     for network in (policy.mlp_extractor.policy_net, policy.mlp_extractor.value_net):
-        weight = next(network.parameters())
-        with torch.no_grad():
-            weight.mul_(seen)
-        # Adam leaves a weight alone whose gradient has always been 0.
-        weight.register_hook(lambda gradient: gradient * seen)
+        hide_from(network, seen)
+
+
+def hide_from(network: torch.nn.Module, seen: torch.Tensor) -> None:
+    """Make a network on observations blind to the numbers that are 0 in ``seen``."""
+    if bool((seen == 1.0).all()):
+        return
+    weight = next(network.parameters())
+    with torch.no_grad():
+        weight.mul_(seen)
+    # Adam leaves a weight alone whose gradient has always been 0.
+    weight.register_hook(lambda gradient: gradient * seen)

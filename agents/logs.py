@@ -21,15 +21,19 @@ SB3_COLUMNS = (
     "rollout/money_per_day", "eval/steps", "eval/score", "eval/money_per_day",
     "train/learning_rate", "train/n_updates", "train/clip_range", "train/approx_kl",
     "train/clip_fraction", "train/entropy_loss", "train/explained_variance", "train/loss",
-    "train/policy_gradient_loss", "train/std", "train/value_loss",
+    "train/policy_gradient_loss", "train/std", "train/value_loss", "train/cost_value_loss",
 )  # fmt: skip
 
 
-def metric_columns(term_names: Sequence[str], cost_names: Sequence[str]) -> tuple[str, ...]:
-    """Every metric of a run, in the order of the CSV."""
+def metric_columns(
+    term_names: Sequence[str], cost_names: Sequence[str], limited: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Every metric of a run, in the order of the CSV; ``limited`` costs have a limit."""
     terms = tuple(f"env/{name}" for name in term_names)
     costs = tuple(f"cost/{name}" for name in cost_names)
-    return (*SB3_COLUMNS, *terms, *costs)
+    sums = (f"{kind}/{name}" for kind in ("episode_cost", "eval_cost") for name in cost_names)
+    limits = (f"{kind}/{name}" for kind in ("constraint", "multiplier") for name in limited)
+    return (*SB3_COLUMNS, *terms, *costs, *sums, *limits)
 
 
 class MetricsCsv(KVWriter):

@@ -100,24 +100,37 @@ def load_policy(path: Path) -> tuple[Actor, Contract]:
     if not isinstance(document, dict) or set(document) != {"contract", "activation", "steps"}:
         raise CheckpointError(f"{path}: not a policy file (its document is of another kind)")
     contract = Contract.from_document(document["contract"], str(path))
-    if document["activation"] not in ACTIVATIONS:
+    names = ("mlp_extractor.policy_net.", "action_net")
+    return actor_from(arrays, contract, document["activation"], names, path), contract
+
+
+def actor_from(
+    arrays: Mapping[str, NDArray[Any]],
+    contract: Contract,
+    activation_name: str,
+    names: tuple[str, str],
+    path: Path,
+) -> Actor:
+    """The actor whose hidden layers' tensors begin with ``names[0]`` and whose head's are named
+    ``names[1]``; `CheckpointError` when they do not fit the contract."""
+    if activation_name not in ACTIVATIONS:
         raise CheckpointError(
-            f"{path}: activation {document['activation']!r}, expected one of {sorted(ACTIVATIONS)}"
+            f"{path}: activation {activation_name!r}, expected one of {sorted(ACTIVATIONS)}"
         )
-    activation = ACTIVATIONS[document["activation"]]
+    activation = ACTIVATIONS[activation_name]
     layers: list[torch.nn.Module] = []
     width = contract.observations.size
-    prefix = "mlp_extractor.policy_net."
+    prefix, head_name = names
     numbers = sorted({int(name[len(prefix) :].split(".")[0]) for name in arrays if prefix in name})
     for number in numbers:
         layers += [_linear(arrays, f"{prefix}{number}", width, path), activation()]
         width = layers[-2].out_features  # type: ignore[assignment]
-    head = _linear(arrays, "action_net", width, path)
+    head = _linear(arrays, head_name, width, path)
     if head.out_features != contract.actions.size:
         raise CheckpointError(
             f"{path}: {head.out_features} outputs, its action fields have {contract.actions.size}"
         )
-    return Actor(torch.nn.Sequential(*layers), head).eval(), contract
+    return Actor(torch.nn.Sequential(*layers), head).eval()
 
 
 def _linear(
@@ -206,3 +219,19 @@ def contract_of(simulator: Any, training_hash: str) -> Contract:
         observation_fields=simulator.observation_fields.to_json(),
         action_fields=simulator.action_fields.to_json(),
     )
+
+
+class PolicyKeeper:
+    """How a learner's policy is saved, and how it acts in evaluations."""
+
+    def __init__(self, contract: Contract, activation: str) -> None:
+        self.contract, self.activation = contract, activation
+        self.scenario_hash = contract.scenario_hash
+
+    def save(self, path: Path, policy: ActorCriticPolicy, steps: int) -> None:
+        """Write a policy file."""
+        save_policy(path, policy, self.contract, self.activation, steps)
+
+    def acting(self, policy: ActorCriticPolicy) -> Any:
+        """A controller that shares the policy's parameters."""
+        return TorchPolicy("policy", actor_of(policy), self.contract)

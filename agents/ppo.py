@@ -1,7 +1,7 @@
 """stable-baselines3's PPO, set up from a `TrainConfig`.
 
-The learner is SB3's own class. All that this project adds (evaluation, checkpoints, metrics)
-hangs on SB3's callbacks, so that with those switched off the weights are SB3's bit for bit.
+The learner is a subclass of SB3's (`learner.py`). Evaluation, checkpoints and metrics hang on SB3's
+callbacks; with `algo=ppo` the weights are SB3's bit for bit.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from stable_baselines3 import PPO
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 
 from .config import TrainConfig
+from .learner import Learner
+from .multi_agent_policy import MultiAgentPolicy
 
 ACTIVATIONS: dict[str, type[torch.nn.Module]] = {
     "tanh": torch.nn.Tanh,
@@ -42,14 +43,20 @@ def policy_settings(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def make_ppo(config: TrainConfig, env: VecEnv) -> PPO:
+def make_ppo(config: TrainConfig, env: VecEnv) -> Learner:
     """A PPO learner on ``env``; seeds the global random states, as SB3 does."""
     torch.set_num_threads(config.torch_threads)
     rate: float | Callable[[float], float] = config.learning_rate
     if config.learning_rate_schedule == "linear":
         rate = linear_schedule(config.learning_rate)
-    return PPO(
-        ActorCriticPolicy,
+    kind: type[ActorCriticPolicy] = ActorCriticPolicy
+    settings = policy_settings(config)
+    if config.has_agents:
+        kind = MultiAgentPolicy
+        settings["critic_key"] = "state" if config.algo == "mappo" else "obs"
+        settings["layout"] = env.layout  # type: ignore[attr-defined]
+    return Learner(
+        kind,
         env,
         learning_rate=rate,
         n_steps=config.n_steps,
@@ -63,8 +70,15 @@ def make_ppo(config: TrainConfig, env: VecEnv) -> PPO:
         vf_coef=config.vf_coef,
         max_grad_norm=config.max_grad_norm,
         target_kl=config.target_kl,
-        policy_kwargs=policy_settings(config),
-        stats_window_size=max(100, config.num_envs),
+        policy_kwargs=settings,
+        stats_window_size=max(100, env.num_envs),
         seed=config.seed,
         device="cpu",
+        cost_limits=config.cost_limits,
+        multiplier_rate=config.multiplier_rate,
+        multiplier_start=config.multiplier_start,
+        multiplier_proportional=config.multiplier_proportional,
+        normalise_values=config.normalise_values,
+        huber_delta=config.huber_delta,
+        clip_by_group=config.clip_by_group,
     )

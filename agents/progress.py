@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.progress import (
@@ -33,6 +34,7 @@ class Progress:
         self.console, self.total, self.shown, self.unit = console, total_steps, shown, unit
         self._bar: RichProgress | None = None
         self._score = self._money = "-"
+        self._costs = ""
         self._last_line = 0.0
 
     def start(self, steps: int, score: float | None) -> None:
@@ -48,20 +50,31 @@ class Progress:
             MofNCompleteColumn(),
             _Speed(),
             TextColumn("score {task.fields[score]}"),
-            TextColumn("{task.fields[money]} " + f"{self.unit}/day"),
+            TextColumn("{task.fields[money]} " + f"{self.unit}/day" + "{task.fields[costs]}"),
             TimeElapsedColumn(),
             TextColumn("ETA"),
             TimeRemainingColumn(),
             console=self.console,
         )
         self._task = self._bar.add_task(
-            "training", total=self.total, completed=steps, score=self._score, money=self._money
+            "training",
+            total=self.total,
+            completed=steps,
+            score=self._score,
+            money=self._money,
+            costs=self._costs,
         )
         self._bar.start()
 
     def money(self, per_day: float) -> None:
         """EUR a day of the exploring policy's latest episodes."""
         self._money = f"{per_day:.2f}"
+
+    def costs(self, of_an_episode: Mapping[str, float], limits: Mapping[str, float]) -> None:
+        """Mean sums over the exploring policy's latest episodes, of the costs that have a limit."""
+        self._costs = "".join(
+            f", {name} {of_an_episode[name]:.3g} of {limit:g}" for name, limit in limits.items()
+        )
 
     def score(self, score: float | None, money_per_day: float | None) -> None:
         """Result of the latest evaluation."""
@@ -73,7 +86,13 @@ class Progress:
     def advance(self, steps: int) -> None:
         """Show that ``steps`` are done."""
         if self._bar is not None:
-            self._bar.update(self._task, completed=steps, score=self._score, money=self._money)
+            self._bar.update(
+                self._task,
+                completed=steps,
+                score=self._score,
+                money=self._money,
+                costs=self._costs,
+            )
             return
         now = time.perf_counter()
         if self.shown and now - self._last_line >= self.SECONDS_BETWEEN_LINES:
@@ -82,7 +101,7 @@ class Progress:
             left = max(self.total - steps, 0) / max(speed, 1e-9)
             self.console.print(
                 f"{steps:,} of {self.total:,} steps, {speed:,.0f} steps/s, score {self._score}, "
-                f"{self._money} {self.unit}/day, {left:,.0f} s left"
+                f"{self._money} {self.unit}/day{self._costs}, {left:,.0f} s left"
             )
 
     def stop(self) -> None:

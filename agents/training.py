@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv
 
-from .callback import Evaluate, Progression, RunCallback
+from daogym.envs.adapters.multi_agent import MultiAgentVecEnv
+from daogym.envs.core.strict import ConfigError
+
+from .callback import Evaluate, Evaluated, Progression, RunCallback
 from .checkpoint import CheckpointError, read_tensors, restore_learner
 from .config import TrainConfig
 from .evaluation import EPISODE_SEED, EpisodeSet, MakeSimulator, Referee, play
 from .finish import finish
-from .hidden_fields import hide_fields, seen_numbers
+from .group_policy import GroupKeeper
+from .hidden_fields import hide_fields, hide_from, seen_numbers
 from .imitation import demonstrations, imitate
+from .learner import Learner
 from .logs import MetricsCsv, make_logger, metric_columns
-from .policy import TorchPolicy, contract_of
+from .policy import PolicyKeeper, contract_of
 from .ppo import make_ppo
 from .progress import Progress
 from .report import currency_of
@@ -120,15 +125,25 @@ def _learn(
         stagger=True,
         **options,
     )
+    _check(config, simulator)
     seen = seen_numbers(simulator.observation_fields, config.hidden_fields)
-    env = make_env(simulator, control_variate=config.control_variate)
-    contract = contract_of(simulator, config.training_hash)
+    env: VecEnv
+    keeper: Any
+    if config.has_agents:
+        view = simulator.domain.as_agents(simulator)
+        env = MultiAgentVecEnv(
+            view, team_share=config.team_share, control_variate=config.control_variate
+        )
+        keeper = GroupKeeper(view, config.training_hash, config.activation)
+    else:
+        env = make_env(simulator, control_variate=config.control_variate)
+        keeper = PolicyKeeper(contract_of(simulator, config.training_hash), config.activation)
     if checkpoint is None:
         _describe_run(config, run, simulator)
-    state = None if checkpoint is None else _checked(run, checkpoint[1], config, contract)
+    state = None if checkpoint is None else _checked(run, checkpoint[1], config, keeper)
     metrics = MetricsCsv(
         run.metrics_file,
-        metric_columns(simulator.term_names, simulator.cost_names),
+        metric_columns(simulator.term_names, simulator.cost_names, list(config.cost_limits)),
         None if state is None else state.metrics_offset,
     )
     evaluate = _evaluation(config, make_simulator, console)
@@ -137,6 +152,8 @@ def _learn(
     # nothing in between may draw from the global random states.
     model = make_ppo(config, env)
     hide_fields(model.policy, seen)
+    if model.constraints is not None:
+        hide_from(model.constraints.critic, seen)
     resumed_at = None if checkpoint is None else checkpoint[1]["learner"]["num_timesteps"]
     model.set_logger(make_logger(run.path, metrics, config.tensorboard, resumed_at))
     remaining = config.total_steps
@@ -145,7 +162,7 @@ def _learn(
     elif config.warm_start:
         _warm_start(model, config, make_simulator, console)
     progress = Progress(console, config.total_steps, config.progress, currency_of(simulator.domain))
-    callback = RunCallback(config, run, contract, metrics, progress, evaluate, state)
+    callback = RunCallback(config, run, keeper, simulator, metrics, progress, evaluate, state)
     console.print(f"training {config.scenario!r} in {run.path}", soft_wrap=True)
     start = time.perf_counter()
     try:
@@ -159,8 +176,25 @@ def _learn(
     return callback
 
 
+def _check(config: TrainConfig, simulator: Any) -> None:
+    if config.has_agents and not hasattr(simulator.domain, "as_agents"):
+        raise ConfigError(
+            "training", "algo",
+            f"{config.algo} needs a domain of several agents (`as_agents`); the domain "
+            f"{simulator.domain.name!r} has none, expected ppo or ppo_lagrangian",
+        )  # fmt: skip
+    for key in ("hidden_fields", "warm_start"):
+        if config.has_agents and getattr(config, key):
+            raise ConfigError("training", key, f"not with algo={config.algo}")
+    for name in config.cost_limits:
+        if name not in simulator.cost_names:
+            near = difflib.get_close_matches(name, simulator.cost_names, 1, 0.0)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError("training", "cost_limits", f"there is no cost {name!r}{hint}")
+
+
 def _warm_start(
-    model: PPO, config: TrainConfig, make_simulator: MakeSimulator, console: Console
+    model: Learner, config: TrainConfig, make_simulator: MakeSimulator, console: Console
 ) -> None:
     start = time.perf_counter()
     shown = demonstrations(config, make_simulator)
@@ -174,7 +208,7 @@ def _warm_start(
     )
 
 
-def _restore(model: PPO, simulator: Any, checkpoint: tuple[dict[str, Any], Any]) -> int:
+def _restore(model: Learner, simulator: Any, checkpoint: tuple[dict[str, Any], Any]) -> int:
     """Put a checkpoint into learner and simulator; returns the steps still to do."""
     arrays, document = checkpoint
     prefix = "simulator/"
@@ -187,10 +221,10 @@ def _restore(model: PPO, simulator: Any, checkpoint: tuple[dict[str, Any], Any])
     return int(document["learner"]["total_timesteps"]) - model.num_timesteps
 
 
-def _checked(run: RunDirectory, document: Any, config: TrainConfig, contract: Any) -> Progression:
+def _checked(run: RunDirectory, document: Any, config: TrainConfig, keeper: Any) -> Progression:
     expected = {
         "training_hash": config.training_hash,
-        "scenario_hash": contract.scenario_hash,
+        "scenario_hash": keeper.scenario_hash,
     }
     for key, wanted in expected.items():
         if document.get(key) != wanted:
@@ -228,9 +262,11 @@ def _evaluation(config: TrainConfig, make: MakeSimulator, console: Console) -> E
     rule, bound = referee.best_rule(referee), referee.bound()
     simulator = referee.simulator(config.action_mode)
 
-    def evaluate(policy: TorchPolicy) -> tuple[float, float | None]:
+    def evaluate(policy: Any) -> Evaluated:
         episodes.begin(simulator)
         outcome = play(policy, simulator)
-        return outcome.money_per_day, score_of(outcome, rule, bound)
+        return Evaluated(
+            outcome.money_per_day, score_of(outcome, rule, bound), outcome.episode_costs
+        )
 
     return evaluate

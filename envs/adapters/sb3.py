@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv
 
 from daogym.envs.core.simulator import Simulator
 
+from .batch_vec_env import EMPTY_INFO, BatchVecEnv
 from .spaces import box
 
-_EMPTY: Any = MappingProxyType({})
 
-
-class SB3VecEnv(VecEnv):
+class SB3VecEnv(BatchVecEnv):
     """A `VecEnv` without per-environment Python.
 
     Args:
@@ -33,6 +30,11 @@ class SB3VecEnv(VecEnv):
     read-only empty mapping, but where an episode ended: ``terminal_observation``,
     ``TimeLimit.truncated``, ``episode`` (``r`` in EUR, ``l``, ``t``), ``episode_terms``,
     ``episode_costs`` and ``episode_events``.
+
+    Attributes:
+        cost_names: constraint costs, a column each of `costs`.
+        episode_steps: steps of an episode.
+        truncated_rows: (N,) bool, lanes whose episode was cut short in the last step.
 
     Raises:
         ValueError: the simulator resets in another mode.
@@ -49,6 +51,8 @@ class SB3VecEnv(VecEnv):
         self.simulator = simulator
         self.reward_scale = simulator.domain.reward_scale if reward_scale is None else reward_scale
         self.control_variate = control_variate
+        self.cost_names = simulator.cost_names
+        self.episode_steps = float(simulator.horizon)
         self.simulator_seconds = 0.0
         self.render_mode = None
         n = simulator.num_envs
@@ -58,6 +62,21 @@ class SB3VecEnv(VecEnv):
         self._start = time.time()
         self._actions: NDArray[Any] = np.zeros((n, simulator.action_size), dtype=np.float32)
         super().__init__(n, box(simulator.observation_fields), box(simulator.action_fields))
+
+    @property
+    def costs(self) -> NDArray[np.float64]:
+        """(N, K) constraint costs of the last step."""
+        return self.simulator.costs
+
+    @property
+    def truncated_rows(self) -> NDArray[np.bool_]:
+        """(N,) lanes whose episode was cut short in the last step."""
+        return self.simulator.truncated & ~self.simulator.terminated
+
+    @property
+    def final_observations(self) -> NDArray[np.float32]:
+        """(N, observation size), valid where an episode ended in the last step."""
+        return self.simulator.final_observations
 
     def reset(self) -> NDArray[np.float32]:
         """Begin episodes in all lanes, with the seed given to `seed` if any."""
@@ -92,7 +111,7 @@ class SB3VecEnv(VecEnv):
         observations = self._publish_observations()
         dones = self._dones[self._turn]
         np.logical_or(s.terminated, s.truncated, out=dones)
-        infos: list[Any] = [_EMPTY] * s.num_envs
+        infos: list[Any] = [EMPTY_INFO] * s.num_envs
         if dones.any():
             for lane in np.flatnonzero(dones).tolist():
                 infos[lane] = self._final_info(lane)
@@ -112,27 +131,6 @@ class SB3VecEnv(VecEnv):
             "episode_costs": s.episode_costs[lane].copy(),
             "episode_events": s.episode_events[lane].copy(),
         }
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """The same attribute for each asked lane."""
-        return [getattr(self, attr_name)] * len(list(self._get_indices(indices)))
-
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Refused: lanes have no attributes of their own."""
-        raise AttributeError(f"lanes have no attributes of their own, {attr_name!r} cannot be set")
-
-    def env_method(
-        self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any
-    ) -> list[Any]:
-        """Refused: lanes are not objects."""
-        raise AttributeError(f"lanes are not objects, {method_name!r} cannot be called")
-
-    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        """No lane is wrapped."""
-        return [False] * len(list(self._get_indices(indices)))
 
     def get_images(self) -> Sequence[Any]:
         """A picture of each lane."""

@@ -115,6 +115,12 @@ def test_terminal_observations_are_copies() -> None:
     for _ in range(envs.simulator.horizon):
         *_, dones, infos = envs.step(actions)
     assert dones.all()
+    assert not envs.truncated_rows.any(), "episodes end, none is cut"
+    assert envs.cost_names == envs.simulator.cost_names and envs.episode_steps == 96.0
+    assert np.array_equal(envs.costs, envs.simulator.costs)
+    assert np.array_equal(
+        envs.final_observations, np.stack([info["terminal_observation"] for info in infos])
+    )
     terminal = [info["terminal_observation"] for info in infos]
     kept = [row.copy() for row in terminal]
     episode = [info["episode_costs"].copy() for info in infos]

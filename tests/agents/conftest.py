@@ -16,7 +16,7 @@ from daogym.envs.core.strict import load_mapping
 
 
 def load_world(world: str) -> ModuleType:
-    """tests/agents/toy.py or grid.py, imported by its path."""
+    """A world of this folder (toy.py, grid.py...), imported by its path."""
     name = f"{world}_world"
     if name not in sys.modules:
         path = Path(__file__).with_name(f"{world}.py")
@@ -36,6 +36,26 @@ def toy() -> ModuleType:
 @pytest.fixture(scope="session")
 def grid() -> ModuleType:
     return load_world("grid")
+
+
+@pytest.fixture(scope="session")
+def roster() -> ModuleType:
+    return load_world("roster")
+
+
+@pytest.fixture(scope="session")
+def toy_agents(toy: ModuleType) -> ModuleType:
+    return load_world("toy_agents")
+
+
+@pytest.fixture(scope="session")
+def lq_team() -> ModuleType:
+    return load_world("lq_team")
+
+
+@pytest.fixture(scope="session")
+def two_state() -> ModuleType:
+    return load_world("two_state")
 
 
 @pytest.fixture(scope="session", autouse=True)

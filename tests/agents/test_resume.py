@@ -64,15 +64,29 @@ GRID = {
     "eval_episodes": 3,
     "final_episodes": 3,
 }
+LIMITED = {
+    "algo": "ppo_lagrangian",
+    "cost_limits": {"overfill_kwh": 2.0},
+    "multiplier_rate": 0.2,
+    "normalise_values": True,
+    "clip_by_group": True,
+}
 TOY = {"total_steps": 12 * 64 * 12, "eval_every_steps": 12 * 64 * 3, "tensorboard": True}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("world", ["toy", "grid"])
+@pytest.mark.parametrize(
+    ("world", "settings"),
+    [("toy", TOY), ("toy", TOY | LIMITED), ("grid", GRID)],
+    ids=["toy", "toy with limits", "grid"],
+)
 def test_a_run_killed_twice_ends_with_the_weights_of_an_unbroken_run(
-    toy_config: Callable[..., TrainConfig], request: pytest.FixtureRequest, world: str
+    toy_config: Callable[..., TrainConfig],
+    request: pytest.FixtureRequest,
+    world: str,
+    settings: dict[str, Any],
 ) -> None:
-    changes: dict[str, Any] = {**(TOY if world == "toy" else GRID), "checkpoint_every_rollouts": 4}
+    changes: dict[str, Any] = {**settings, "checkpoint_every_rollouts": 4}
     make = request.getfixturevalue(world).make_simulator
     whole = train(toy_config(run_name="whole", **changes), make_simulator=make)
     config = toy_config(run_name="killed", **changes)
