@@ -12,6 +12,7 @@ from .compute.named import SHELF as COMPUTE_SHELF
 from .compute.scenario import ComputeScenario
 from .core.named import Shelf, unknown
 from .core.shadow import ShadowedSimulator
+from .core.shared_control import SharedControl
 from .core.simulator import Autoreset, Domain, Simulator
 from .core.strict import ConfigError
 from .core.yaml_reader import read_yaml
@@ -34,6 +35,8 @@ _DOMAINS: dict[str, tuple[Shelf[Any], Any, str]] = {
     "compute": (COMPUTE_SHELF, ComputeDomain, "operator"),
 }
 _DEFAULT = "energy"
+# The action mode in which agents share the operator's seat.
+_SHARED_MODES = {"energy": "device"}
 
 
 @dataclass(frozen=True)
@@ -173,3 +176,28 @@ def make_simulator(
     return made(
         domain, num_envs, threads=threads, autoreset=autoreset, stagger=stagger, carry=carry
     )
+
+
+def make_multi_agent(
+    scenario: ScenarioLike = "lv_rural", num_envs: int = 1, **options: Any
+) -> SharedControl:
+    """A batch of environments in which several agents share the operator's seat.
+
+    Args:
+        scenario: as of `make_simulator`.
+        num_envs: environments stepped in one call.
+        options: of `make_simulator`, but autoreset, which is same_step, and shadow.
+
+    Raises:
+        ConfigError: the scenario is at fault; the message names the key.
+        ValueError: another argument is, or the domain's seat cannot be shared.
+    """
+    refused = {"autoreset", "shadow"} & set(options)
+    if refused:
+        raise ValueError(f"make_multi_agent: no option {sorted(refused)[0]!r}")
+    if options.get("action_mode") is None:
+        mode = None if is_logistics(scenario) else _SHARED_MODES.get(domain_name(scenario))
+        options = {**options, "action_mode": mode}
+    simulator = make_simulator(scenario, num_envs, autoreset="disabled", **options)
+    domain: Any = simulator.domain
+    return SharedControl(simulator, domain.seats())

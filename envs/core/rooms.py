@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,6 +19,7 @@ from .controller import Controller
 from .layout import Float
 
 if TYPE_CHECKING:
+    from .shared_control import Seats
     from .simulator import Simulator
 
 SPLITS = ("train", "validation", "test", "all")
@@ -107,6 +109,17 @@ class RoomedDomain:
         """Money that no controller can exceed in the episode each lane is about to play, (N,)."""
         bound: Float = self._room("bound").upper_bound(simulator)
         return bound
+
+    def seats(self) -> Seats:
+        """How several agents share the operator's seat.
+
+        Raises:
+            ValueError: it cannot be shared in this domain or this action mode.
+        """
+        if find_spec(f"{self.package}.seats") is None:
+            raise ValueError(f"domain {self.package!r}: its operator's seat is not shared")
+        made: Seats = self._room("seats").seats(self)
+        return made
 
     def render(self, simulator: Any, lane: int) -> NDArray[np.uint8]:
         """Picture of one lane now, (height, width, 3); see the domain's view.py."""

@@ -1,0 +1,100 @@
+"""Prosumers: the operator's seat shared among the connections that own devices.
+
+An agent sets the devices behind its own connection (mode "device") and sees what concerns all (the
+clock, prices, forecasts, the transformer, rules and proposals) and its own devices, but nobody
+else's. Agents that own the same kinds of devices are of one kind.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from daogym.envs.core.fields import Field, FieldSet
+from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.multi_agent import Agent, AgentGroup
+from daogym.envs.core.shared_control import ABSENT, Seat, Seats
+from daogym.envs.core.simulator import Simulator
+
+_OF_DEVICES = {
+    "battery": ("soc", "battery"),
+    "ev": ("ev_power_needed", "ev_energy", "ev_hours_left"),
+    "pv": ("pv_trip", "pv_voltage"),
+}
+"""Observations of a device, by its kind; all others but the voltages concern everybody."""
+_SET = {"battery": ("battery",), "ev": ("ev_rate",), "pv": ("pv_use", "pv_reactive")}
+GROUP = "prosumers"
+
+
+def seats(domain: Any) -> Seats:
+    """One agent for each connection with a battery, an inverter or a charger.
+
+    Where members trade with each other (`local_market`), an agent's own money is what its
+    connection pays and earns; else its share of the community's is equal.
+
+    Raises:
+        ValueError: the domain acts in another mode than "device", or nobody owns a device.
+    """
+    if domain.action_mode != "device":
+        raise ValueError(
+            f"agents set devices: action_mode 'device' expected, got {domain.action_mode!r}"
+        )
+    feeder = domain.feeder
+    buses = {"battery": feeder.battery_bus, "ev": feeder.ev_bus, "pv": feeder.pv_bus}
+    owners = np.unique(np.concatenate(list(buses.values())))
+    if not len(owners):
+        raise ValueError(f"scenario {domain.scenario.name!r}: no connection owns a device")
+    # As many places for a kind as the largest owner needs.
+    places = {kind: int(np.bincount(at).max()) for kind, at in buses.items() if len(at)}
+    seen, done = domain.observation_fields, domain.action_fields
+    own = {name for names in _OF_DEVICES.values() for name in names} | {"bus_voltage"}
+    common = [field for field in seen if field.name not in own]
+    observed = [*common, Field("own_voltage", "pu", 0.8, 1.2, doc="last voltage of its own bus")]
+    acted = []
+    for kind, count in places.items():
+        observed += [_own(seen, name, count) for name in _OF_DEVICES[kind]]
+        acted += [_own(done, name, count) for name in _SET[kind]]
+    group = AgentGroup(GROUP, FieldSet(observed), FieldSet(acted))
+    shared = np.concatenate([np.arange(seen.size)[seen.slice(field.name)] for field in common])
+    made = []
+    for bus in owners.tolist():
+        voltage = seen.slice("bus_voltage").start + bus - 1 if bus > 0 else ABSENT
+        columns = [shared, np.array([voltage])]
+        actions = []
+        for kind, count in places.items():
+            mine = np.flatnonzero(buses[kind] == bus)
+            columns += [_places(seen, name, mine, count) for name in _OF_DEVICES[kind]]
+            actions += [_places(done, name, mine, count) for name in _SET[kind]]
+        owned = [kind for kind in places if (buses[kind] == bus).any()]
+        agent = Agent(f"prosumer_{bus}", GROUP, "_".join(owned))
+        made.append(Seat(agent, np.concatenate(columns), np.concatenate(actions)))
+    return Seats((group,), tuple(made), _Money(owners) if domain.scenario.local_market else None)
+
+
+class _Money:
+    """What the owners' connections have paid and earned in this episode, EUR."""
+
+    def __init__(self, owners: Int) -> None:
+        self.owners = owners
+
+    def __call__(self, simulator: Simulator) -> Float:
+        return np.asarray(simulator.state("member_eur")[:, self.owners])
+
+
+def _own(fields: FieldSet, name: str, count: int) -> Field:
+    """A field of `count` devices; a share of each one's own range where their ranges differ."""
+    found: Field = fields[[field.name for field in fields].index(name)]
+    low, high = np.unique(found.low), np.unique(found.high)
+    if len(low) == 1 and len(high) == 1:
+        return Field(f"own_{name}", found.unit, low[0], high[0], (count,), found.doc)
+    lowest = -1.0 if (np.asarray(found.low) == -np.asarray(found.high)).all() else 0.0
+    doc = f"share of the device's range: {found.doc}"
+    return Field(f"own_{name}", "1", lowest, 1.0, (count,), doc)
+
+
+def _places(fields: FieldSet, name: str, mine: Int, count: int) -> Int:
+    """Columns of its own devices, then `ABSENT`."""
+    columns = np.full(count, ABSENT, dtype=np.int64)
+    columns[: len(mine)] = fields.slice(name).start + mine
+    return columns
