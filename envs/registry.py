@@ -10,9 +10,9 @@ from typing import Any
 from .compute.domain import ComputeDomain
 from .compute.named import SHELF as COMPUTE_SHELF
 from .compute.scenario import ComputeScenario
+from .core.multi_agent import AgentsView
 from .core.named import Shelf, unknown
 from .core.shadow import ShadowedSimulator
-from .core.shared_control import SharedControl
 from .core.simulator import Autoreset, Domain, Simulator
 from .core.strict import ConfigError
 from .core.yaml_reader import read_yaml
@@ -180,24 +180,22 @@ def make_simulator(
 
 def make_multi_agent(
     scenario: ScenarioLike = "lv_rural", num_envs: int = 1, **options: Any
-) -> SharedControl:
+) -> AgentsView:
     """A batch of environments in which several agents share the operator's seat.
 
     Args:
         scenario: as of `make_simulator`.
         num_envs: environments stepped in one call.
-        options: of `make_simulator`, but autoreset, which is same_step, and shadow.
+        options: of `make_simulator`.
 
     Raises:
         ConfigError: the scenario is at fault; the message names the key.
         ValueError: another argument is, or the domain's seat cannot be shared.
     """
-    refused = {"autoreset", "shadow"} & set(options)
-    if refused:
-        raise ValueError(f"make_multi_agent: no option {sorted(refused)[0]!r}")
     if options.get("action_mode") is None:
         mode = None if is_logistics(scenario) else _SHARED_MODES.get(domain_name(scenario))
         options = {**options, "action_mode": mode}
-    simulator = make_simulator(scenario, num_envs, autoreset="disabled", **options)
+    simulator = make_simulator(scenario, num_envs, **options)
     domain: Any = simulator.domain
-    return SharedControl(simulator, domain.seats())
+    view: AgentsView = domain.as_agents(simulator)
+    return view

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from .controller import Controller
 from .layout import Float
+from .shared_control import SharedControl
 
 if TYPE_CHECKING:
+    from .multi_agent import AgentsView
     from .shared_control import Seats
     from .simulator import Simulator
 
@@ -120,6 +122,10 @@ class RoomedDomain:
             raise ValueError(f"domain {self.package!r}: its operator's seat is not shared")
         made: Seats = self._room("seats").seats(self)
         return made
+
+    def as_agents(self, simulator: Simulator) -> AgentsView:
+        """Several agents in the operator's seat, see `seats`."""
+        return SharedControl(simulator, self.seats())
 
     def render(self, simulator: Any, lane: int) -> NDArray[np.uint8]:
         """Picture of one lane now, (height, width, 3); see the domain's view.py."""

@@ -165,7 +165,8 @@ STATE_NAMES = (
     "soc_kwh", "battery_kw", "voltage_pu", "pv_voltage_pu", "ev_energy_kwh", "oil_c", "hot_spot_c",
     "loading", "exchange_kw", "load_kw", "pv_kw", "curtailed_share", "relay_direction",
     "load_error", "pv_error", "budget_kwh", "initial_soc_kwh", "initial_ev_kwh", "closing_eur",
-    "sums", "halt", "member_eur", "member_alone_eur", "member_local_kwh", "community_eur",
+    "sums", "halt", "member_eur", "member_step_eur", "member_episode_eur",
+    "member_alone_eur", "member_local_kwh", "community_eur",
     *LANE_PARTS,
 )  # fmt: skip
 (
@@ -175,9 +176,10 @@ STATE_NAMES = (
     S_SOC_KWH, S_BATTERY_KW, S_VOLTAGE_PU, S_PV_VOLTAGE_PU, S_EV_ENERGY_KWH, S_OIL_C, S_HOT_SPOT_C,
     S_LOADING, S_EXCHANGE_KW, S_LOAD_KW, S_PV_KW, S_CURTAILED_SHARE, S_RELAY_DIRECTION,
     S_LOAD_ERROR, S_PV_ERROR, S_BUDGET_KWH, S_INITIAL_SOC_KWH, S_INITIAL_EV_KWH, S_CLOSING_EUR,
-    S_SUMS, S_HALT, S_MEMBER_EUR, S_MEMBER_ALONE_EUR, S_MEMBER_LOCAL_KWH, S_COMMUNITY_EUR,
+    S_SUMS, S_HALT, S_MEMBER_EUR, S_MEMBER_STEP_EUR, S_MEMBER_EPISODE_EUR, S_MEMBER_ALONE_EUR,
+    S_MEMBER_LOCAL_KWH, S_COMMUNITY_EUR,
     S_GOVERNED,
-) = range(N_PARAMETER, N_PARAMETER + 52 - N_LANE_PARTS + 1)  # fmt: skip
+) = range(N_PARAMETER, N_PARAMETER + 54 - N_LANE_PARTS + 1)  # fmt: skip
 
 
 def state_layout(
@@ -238,6 +240,8 @@ def state_layout(
                  "sums of all outputs over this episode"),
             integer("halt", (1,) if governance else (0,), "steps of the emergency halt left"),
             Part("member_eur", members, "money of each connection this episode, EUR"),
+            Part("member_step_eur", members, "of this, the last step's, EUR"),
+            Part("member_episode_eur", members, "the same of the episode that ended last, EUR"),
             Part("member_alone_eur", members, "the same without a community, EUR"),
             Part("member_local_kwh", members, "energy sold to other members this episode, kWh"),
             Part("community_eur", (1,) if market else (0,),

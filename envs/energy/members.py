@@ -51,8 +51,10 @@ from .layout import (
     S_COMMUNITY_EUR,
     S_GOVERNED,
     S_MEMBER_ALONE_EUR,
+    S_MEMBER_EPISODE_EUR,
     S_MEMBER_EUR,
     S_MEMBER_LOCAL_KWH,
+    S_MEMBER_STEP_EUR,
     S_STEP,
     T_EXPORT,
     T_IMPORT,
@@ -90,6 +92,10 @@ def settle_members(
 
     Call it after the money of the step is settled. In an outage nobody trades.
     """
+    n_bus = pi[pi[P_SIZES] + Z_BUS]
+    money, of_step = pi[S_MEMBER_EUR], pi[S_MEMBER_STEP_EUR]
+    for k in range(n_bus):
+        sf[lane, of_step + k] = -sf[lane, money + k]
     exchanged = out[0, lane, OUT_EVENT + E_IMPORT_KWH] + out[0, lane, OUT_EVENT + E_EXPORT_KWH]
     if exchanged > 0.0:
         quarter = int(plan[e, L_QUARTER])
@@ -102,6 +108,10 @@ def settle_members(
     if si[lane, pi[S_STEP]] >= pi[pi[P_CALENDAR] + C_HORIZON]:
         _reward_sellers(lane, pi, sf)
         _compare_members(lane, pi, sf, out)
+        for k in range(n_bus):
+            sf[lane, pi[S_MEMBER_EPISODE_EUR] + k] = sf[lane, money + k]
+    for k in range(n_bus):
+        sf[lane, of_step + k] += sf[lane, money + k]
 
 
 @kernel_function

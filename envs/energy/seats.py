@@ -7,6 +7,7 @@ else's. Agents that own the same kinds of devices are of one kind.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.multi_agent import Agent, AgentGroup
-from daogym.envs.core.shared_control import ABSENT, Seat, Seats
+from daogym.envs.core.shared_control import ABSENT, OwnMoney, Seat, Seats
 from daogym.envs.core.simulator import Simulator
 
 _OF_DEVICES = {
@@ -69,17 +70,18 @@ def seats(domain: Any) -> Seats:
         owned = [kind for kind in places if (buses[kind] == bus).any()]
         agent = Agent(f"prosumer_{bus}", GROUP, "_".join(owned))
         made.append(Seat(agent, np.concatenate(columns), np.concatenate(actions)))
-    return Seats((group,), tuple(made), _Money(owners) if domain.scenario.local_market else None)
+    return Seats(
+        (group,), tuple(made), _own_money(owners) if domain.scenario.local_market else None
+    )
 
 
-class _Money:
-    """What the owners' connections have paid and earned in this episode, EUR."""
+def _own_money(owners: Int) -> OwnMoney:
+    """What the owners' connections pay and earn, EUR."""
 
-    def __init__(self, owners: Int) -> None:
-        self.owners = owners
+    def of(part: str) -> Callable[[Simulator], Float]:
+        return lambda simulator: np.asarray(simulator.state(part)[:, owners])
 
-    def __call__(self, simulator: Simulator) -> Float:
-        return np.asarray(simulator.state("member_eur")[:, self.owners])
+    return OwnMoney(of("member_step_eur"), of("member_episode_eur"))
 
 
 def _own(fields: FieldSet, name: str, count: int) -> Field:
