@@ -127,17 +127,17 @@ def learnt_mixture(
     model = Learner(
         "MlpPolicy",
         world.TwoStateEnv(256),
-        learning_rate=lambda left: 5e-3 * left,
+        learning_rate=lambda left: 1e-2 * left,
         n_steps=32,
-        batch_size=4096,
-        n_epochs=4,
+        batch_size=8192,
+        n_epochs=2,
         gamma=1.0,
         policy_kwargs={"net_arch": {"pi": [16], "vf": [16]}},
         seed=0,
         device="cpu",
         cost_limits=limits,
-        multiplier_rate=0.05,
-        multiplier_proportional=2.0,
+        multiplier_rate=0.1,
+        multiplier_proportional=4.0,
     )
     model.learn(rollouts * 32 * 256)
     with torch.no_grad():
