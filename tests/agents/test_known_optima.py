@@ -50,17 +50,13 @@ def test_the_riccati_solution_is_the_best_linear_team(lq_team: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "groups", "options"),
-    [
-        ("obs", False, {"normalise_values": True}),
-        ("state", False, {"normalise_values": True, "huber_delta": 10.0, "clip_by_group": True}),
-        ("state", True, {}),
-    ],
+    ("key", "groups"),
+    [("obs", False), ("state", False), ("state", True)],
     ids=["ippo", "mappo", "mappo of two groups"],
 )
 @pytest.mark.slow
 def test_a_team_comes_within_two_per_cent_of_the_optimum(
-    lq_team: Any, key: str, groups: bool, options: dict[str, Any]
+    lq_team: Any, key: str, groups: bool
 ) -> None:
     torch.set_num_threads(1)
     env = MultiAgentVecEnv(lq_team.LqTeam(256, groups=groups), team_share=1.0)
@@ -81,9 +77,11 @@ def test_a_team_comes_within_two_per_cent_of_the_optimum(
         },
         seed=0,
         device="cpu",
-        **options,
+        normalise_values=True,
+        huber_delta=10.0,
+        clip_by_group=True,
     )
-    model.learn(160 * 8 * env.num_envs)
+    model.learn((160 if groups else 200) * 8 * env.num_envs)
 
     shown = lq_team.LqTeam(4000, groups=groups)
     face = MultiAgentVecEnv(shown)
@@ -127,17 +125,17 @@ def learnt_mixture(
     model = Learner(
         "MlpPolicy",
         world.TwoStateEnv(256),
-        learning_rate=lambda left: 5e-3 * left,
+        learning_rate=lambda left: 1e-2 * left,
         n_steps=32,
-        batch_size=4096,
-        n_epochs=4,
+        batch_size=8192,
+        n_epochs=2,
         gamma=1.0,
         policy_kwargs={"net_arch": {"pi": [16], "vf": [16]}},
         seed=0,
         device="cpu",
         cost_limits=limits,
-        multiplier_rate=0.05,
-        multiplier_proportional=2.0,
+        multiplier_rate=0.1,
+        multiplier_proportional=4.0,
     )
     model.learn(rollouts * 32 * 256)
     with torch.no_grad():
