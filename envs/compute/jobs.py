@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.mathematics import exp
 from daogym.envs.core.random import normal, uniform, uniform_pair
@@ -95,7 +95,7 @@ FAILED_WEIGHT, COMPLETED_WEIGHT = 0.05, 0.01
 GPUS_PER_FAILING_NODE = 8.0
 
 
-@kernel_function
+@inlined_function
 def jobs_of(lane: int, pi: Int, sf: Float) -> Float:
     """The lane's job table, (slots + 1, JOB_WIDTH); the last row is for an order without a slot."""
     rows = pi[pi[P_SIZES] + Z_JOBS] + 1
@@ -103,7 +103,7 @@ def jobs_of(lane: int, pi: Int, sf: Float) -> Float:
     return sf[lane, first : first + rows * JOB_WIDTH].reshape((rows, JOB_WIDTH))
 
 
-@kernel_function
+@inlined_function
 def draw_shape(u: float, shares: int, pf: Float) -> tuple[int, float]:
     """A shape by its share, and what is left of u as a uniform number of its own.
 
@@ -118,7 +118,7 @@ def draw_shape(u: float, shares: int, pf: Float) -> tuple[int, float]:
     return SHAPES - 1, min((u - low) / max(1.0 - low, 1e-12), 1.0)
 
 
-@kernel_function
+@inlined_function
 def fill_row(
     row: Float, shape: int, work: float, patience: float, z: float, step: int, pf: Float, pi: Int
 ) -> None:
@@ -151,7 +151,7 @@ def fill_row(
         row[c] = 0.0
 
 
-@kernel_function
+@inlined_function
 def draw_order(
     row: Float, key: Any, size_stream: int, terms_stream: int, step: int, index: int, shares: int,
     laws: int, pf: Float, pi: Int,
@@ -164,13 +164,13 @@ def draw_order(
     fill_row(row, shape, work, patience, z, step, pf, pi)
 
 
-@kernel_function
+@inlined_function
 def order_value(row: Float, dt_h: float) -> float:
     """What an order is worth to its tenant, USD."""
     return float(row[J_BID] * row[J_GPUS] * row[J_WORK] * dt_h)
 
 
-@kernel_function
+@inlined_function
 def remove_row(lane: int, j: int, jobs: Float, pi: Int, si: Int) -> None:
     """The last row in use takes the place of row j."""
     last = si[lane, pi[S_N_JOBS]] - 1
@@ -274,7 +274,7 @@ def fail_jobs(
             restart_order(lane, j, jobs, pf, pi, sf, out)
 
 
-@kernel_function
+@inlined_function
 def count_job(row: Float, step: float, load: Float) -> None:
     """Add one row to `load` (N_LOAD,): what waits and what runs, by band and by tier."""
     band = int(row[J_BAND])
@@ -291,7 +291,7 @@ def count_job(row: Float, step: float, load: Float) -> None:
     load[L_TIER_QUEUED + int(row[J_TIER])] += gpus
 
 
-@kernel_function
+@inlined_function
 def finish_load(load: Float, dt_h: float) -> None:
     """Sums of `count_job` to means: of ln(bid / reference), of hours left and of hours done."""
     for band in range(BANDS):

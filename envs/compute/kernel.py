@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from daogym.envs.core.compiled import kernel_entry, kernel_function
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.uncounted import uncounted
 
 from .admission import take_orders
 from .episode import advance_clock, begin_episode
@@ -54,23 +55,32 @@ W_USED, W_FREE, W_WORKING, W_FAILED = 0, 1, 2, 3
 def step_range(
     low: int, high: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32,
     observations: Float32, out: Float, flags: Flags,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """Step the environments ``low <= lane < high``.
 
     `observations` is (2, N, D): the next observation, and the last one of an episode that ended;
     `out` is (2, N, OUT_WIDTH): this step, and the sums of an episode that ended; `flags` is
-    (2, N): terminated and truncated.
+    (2, N): terminated and truncated. Returns a number that keeps the scratch memory alive to the end.
     """
     sizes = pi[P_SIZES]
     slots, n_providers = pi[sizes + Z_JOBS], pi[sizes + Z_PROVIDERS]
-    physical = np.empty(pi[sizes + Z_OBSERVATION])
-    clean, request = np.empty(pi[sizes + Z_ACTION]), np.empty(REQUEST_WIDTH)
-    queue, rows = np.empty(slots, dtype=np.int64), np.empty(slots, dtype=np.int64)
-    keys = np.empty(slots)
-    providers, paid = np.zeros((4, n_providers)), np.zeros(n_providers, dtype=np.int64)
-    class_used, board = np.empty(CLASSES), np.empty((BOARD_ROWS, n_providers))
-    tiers, first = np.empty((4, TIERS)), np.empty(TIERS, dtype=np.int64)
-    spare = np.zeros((1, 1, OUT_WIDTH))
+    physical_memory, request_memory = np.empty(pi[sizes + Z_OBSERVATION]), np.empty(REQUEST_WIDTH)
+    clean_memory, keys_memory = np.empty(pi[sizes + Z_ACTION]), np.empty(slots)
+    rows_memory, paid_memory = np.empty((2, slots), dtype=np.int64), np.zeros(n_providers, np.int64)
+    provider_memory, board_memory = np.zeros((4, n_providers)), np.empty((BOARD_ROWS, n_providers))
+    class_memory, first_memory = np.empty(CLASSES), np.empty(TIERS, dtype=np.int64)
+    tier_memory, spare_memory = np.empty((4, TIERS)), np.zeros((1, 1, OUT_WIDTH))
+    # Once inside, nothing counts the arrays any more.
+    pf, pi, sf, si = uncounted(pf), uncounted(pi), uncounted(sf), uncounted(si)
+    actions, observations = uncounted(actions), uncounted(observations)
+    out, flags = uncounted(out), uncounted(flags)
+    physical, request = uncounted(physical_memory), uncounted(request_memory)
+    clean, keys = uncounted(clean_memory), uncounted(keys_memory)
+    queue, rows = uncounted(rows_memory)[0], uncounted(rows_memory)[1]
+    providers, paid = uncounted(provider_memory), uncounted(paid_memory)
+    class_used, board = uncounted(class_memory), uncounted(board_memory)
+    tiers, first = uncounted(tier_memory), uncounted(first_memory)
+    spare = uncounted(spare_memory)
     for lane in range(low, high):
         flags[0, lane] = 0
         flags[1, lane] = 0
@@ -97,6 +107,9 @@ def step_range(
             observations[1, lane, d] = observations[0, lane, d]
         if pi[pi[P_MODES] + M_AUTORESET] == AUTORESET_SAME_STEP:
             begin_lane(lane, pf, pi, sf, si, physical, observations, spare)
+    kept = len(physical_memory) + len(request_memory) + len(clean_memory) + len(keys_memory)
+    kept += len(rows_memory) + len(paid_memory) + len(provider_memory) + len(board_memory)
+    return kept + len(class_memory) + len(first_memory) + len(tier_memory) + len(spare_memory)
 
 
 @kernel_function

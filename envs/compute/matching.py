@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 
 from .layout import (
@@ -84,7 +84,7 @@ ROOM = 1e-9
 BOARD_ROWS = 5
 
 
-@kernel_function
+@inlined_function
 def order_key(row: Float, rule: int, request: Float, class_used: Float, pf: Float,
               pi: Int) -> float:  # fmt: skip
     """Place of an order in the queue under an order rule; the largest comes first."""
@@ -105,7 +105,7 @@ def order_key(row: Float, rule: int, request: Float, class_used: Float, pf: Floa
     return float(row[J_GPUS] / 16.0 - expected / 192.0)
 
 
-@kernel_function
+@inlined_function
 def push(keys: Float, rows: Int, n: int, key: float, row: int) -> None:
     """Put an order into the heap of n: largest key on top, of equals the smallest row."""
     i = n
@@ -118,7 +118,7 @@ def push(keys: Float, rows: Int, n: int, key: float, row: int) -> None:
     keys[i], rows[i] = key, row
 
 
-@kernel_function
+@inlined_function
 def pop(keys: Float, rows: Int, n: int) -> None:
     """Take the top off the heap of n."""
     key, row = keys[n - 1], rows[n - 1]
@@ -139,7 +139,7 @@ def pop(keys: Float, rows: Int, n: int) -> None:
     keys[i], rows[i] = key, row
 
 
-@kernel_function
+@inlined_function
 def set_board(
     lane: int, free: Float, board: Float, first: Int, request: Float, pf: Float, pi: Int, sf: Float
 ) -> float:
@@ -178,7 +178,7 @@ def set_board(
     return working
 
 
-@kernel_function
+@inlined_function
 def fit_weight(request: Float, pf: Float, pi: Int) -> float:
     """Score of a GPU that stays free at the provider that is chosen."""
     place = int(request[R_PLACE])
@@ -190,7 +190,7 @@ def fit_weight(request: Float, pf: Float, pi: Int) -> float:
     return -1.0 if place == PLACE_DOT_PRODUCT else 0.0
 
 
-@kernel_function
+@inlined_function
 def choose_provider(
     row: Float, need: float, first: int, board: Float, ceiling: float, inverse: float, fit: float
 ) -> tuple[int, bool]:

@@ -8,7 +8,7 @@ equilibrium). Nothing here enters the score: it moves between parties.
 
 from __future__ import annotations
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.results import DOWNTIME
 from daogym.envs.dao.rules import REVERT
@@ -67,14 +67,14 @@ from .world import oracle_price
 HALF_UP = 0.5
 
 
-@kernel_function
+@inlined_function
 def accounts_of(lane: int, pi: Int, si: Int) -> Int:
     """The lane's accounts, (2 + 2 providers,) micro-USD."""
     first = pi[S_ACCOUNTS]
     return si[lane, first : first + BALANCES + 2 * pi[pi[P_SIZES] + Z_PROVIDERS]]
 
 
-@kernel_function
+@inlined_function
 def totals_of(lane: int, pi: Int, si: Int) -> Int:
     """What came and went for each purpose, (purposes + 1, 2) micro-USD."""
     first = pi[S_TOTALS]
@@ -83,13 +83,13 @@ def totals_of(lane: int, pi: Int, si: Int) -> Int:
     )
 
 
-@kernel_function
+@inlined_function
 def minted_tokens(usd: float, price: float) -> float:
     """Tokens that a deposit of credits burns (the vault takes them in)."""
     return usd / price
 
 
-@kernel_function
+@inlined_function
 def collateral_ratio(lane: int, pi: Int, sf: Float, si: Int) -> float:
     """Vault at the oracle's price / credits outstanding; 10 where none are (and at most)."""
     credits = si[lane, pi[S_ACCOUNTS] + ESCROW] / MICRO
@@ -98,7 +98,7 @@ def collateral_ratio(lane: int, pi: Int, sf: Float, si: Int) -> float:
     return float(min(sf[lane, pi[S_VAULT_TOKENS]] * oracle_price(lane, pi, sf) / credits, 10.0))
 
 
-@kernel_function
+@inlined_function
 def move_vault(lane: int, usd: float, pi: Int, sf: Float, out: Float) -> None:
     """Tokens worth `usd` into the vault (out of it, where negative).
 
@@ -149,7 +149,7 @@ def pay_credit(lane: int, usd: float, pi: Int, si: Int, out: Float) -> None:
     out[0, lane, OUT_EVENT + E_SLA_CREDITS_USD] += micro / MICRO
 
 
-@kernel_function
+@inlined_function
 def pay_electricity(accounts: Int, totals: Int, provider: int, usd: float) -> None:
     """A provider's electricity; owners put in what its balance does not hold."""
     micro = int(usd * MICRO + HALF_UP)
@@ -221,7 +221,7 @@ def settle_stakes(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float)
             transfer(accounts, balance, stake, min(wanted - accounts[stake], accounts[balance]))
 
 
-@kernel_function
+@inlined_function
 def may_offer(lane: int, provider: int, gpus: float, pi: Int, sf: Float, si: Int) -> bool:
     """Whether a provider is out of jail and has the least stake for its GPUs."""
     n = pi[pi[P_SIZES] + Z_PROVIDERS]

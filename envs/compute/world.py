@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.mathematics import exp, log
 from daogym.envs.core.random import exponential, lognormal, normal_pair, uniform_pair
@@ -81,7 +81,7 @@ _LARGEST_LOG_INTENSITY = 8.0
 NEVER = 1 << 40
 
 
-@kernel_function
+@inlined_function
 def hour_of_week(lane: int, step: int, pi: Int, si: Int) -> int:
     """0 .. 167, 0 = Monday midnight UTC."""
     hour = step // pi[pi[P_SIZES] + Z_STEPS_PER_HOUR] + 24 * si[lane, pi[S_FIRST_DAY]]
@@ -108,7 +108,7 @@ def advance_intensity(lane: int, key: Any, hour: int, pf: Float, pi: Int, sf: Fl
     sf[lane, pi[S_Z_HOUR]] = pf[x + X_SIGMA_HOUR] * fast
 
 
-@kernel_function
+@inlined_function
 def mean_arrivals(lane: int, step: int, pf: Float, pi: Int, sf: Float, si: Int) -> float:
     """Mean number of orders in this step: rate x hour of the week x exp(z - variance / 2)."""
     x = pi[P_SCALARS]
@@ -118,7 +118,7 @@ def mean_arrivals(lane: int, step: int, pf: Float, pi: Int, sf: Float, si: Int) 
     return float(pf[x + X_ARRIVALS] * factor * level)
 
 
-@kernel_function
+@inlined_function
 def duration_steps(u: float, shape: int, laws: int, pf: Float, pi: Int) -> float:
     """Inverse distribution function of a shape's duration at u in [0, 1), in steps, capped.
 
@@ -290,7 +290,7 @@ def advance_token(lane: int, key: Any, step: int, pf: Float, pi: Int, sf: Float)
         sf[lane, feed + D_HELD] = price
 
 
-@kernel_function
+@inlined_function
 def oracle_price(lane: int, pi: Int, sf: Float) -> float:
     """Time-weighted mean of the oracle's last two reports, USD."""
     feed = pi[S_FEED]
