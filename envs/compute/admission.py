@@ -30,7 +30,7 @@ from .layout import (
     P_MODES,
     P_PROVIDERS,
     P_SCALARS,
-    P_SHAPE_SHARE,
+    P_SHAPE_EDGES,
     P_SIZES,
     PROVIDER_WIDTH,
     S_EPISODE_KEY,
@@ -90,13 +90,13 @@ def take_orders(
     knee = pf[x + X_ADMISSION_KNEE]
     market = pi[pi[P_MODES] + M_MARKET] == 1
     rejection = pf[x + X_REJECTION_SHARE]
-    shares, laws = pi[P_SHAPE_SHARE], pi[P_LAW_LOG_STEPS]
+    edges, laws = pi[P_SHAPE_EDGES], pi[P_LAW_LOG_STEPS]
     n = si[lane, pi[S_N_JOBS]]
     before = n
     arrived_h, dropped_h, loss, overflowed = 0.0, 0.0, 0.0, 0.0
     for i in range(arrived):
         row = jobs[n]
-        draw_order(row, key, STREAM_JOB, STREAM_TERMS, step, i, shares, laws, pf, pi)
+        draw_order(row, key, STREAM_JOB, STREAM_TERMS, step, i, edges, laws, pf, pi)
         hours = row[J_GPUS] * row[J_WORK] * dt_h
         arrived_h += hours
         tier = int(row[J_TIER])

@@ -42,7 +42,7 @@ from .layout import (
     P_SCALARS,
     P_SIZES,
     P_STAKING,
-    P_START_SHARE,
+    P_START_EDGES,
     PROVIDER_WIDTH,
     S_ACCOUNTS,
     S_ACTION,
@@ -87,7 +87,7 @@ from .layout import (
     Z_PROVIDERS,
     Z_STEPS_PER_HOUR,
 )
-from .matching import BOARD_ROWS, match_orders
+from .matching import BOARD_WIDTH, match_orders
 from .money import accounts_of, collateral_ratio, totals_of
 from .offers import contract_capacity, open_all, set_offers
 from .request import REQUEST_WIDTH, make_request
@@ -206,7 +206,7 @@ def _begin_jobs(lane: int, key: Any, step: int, pf: Float, pi: Int, sf: Float, s
     keys = np.empty(slots)
     for i in range(count):
         draw_order(
-            jobs[i], key, STREAM_FIRST_JOB, STREAM_FIRST_TERMS, step, i, pi[P_START_SHARE],
+            jobs[i], key, STREAM_FIRST_JOB, STREAM_FIRST_TERMS, step, i, pi[P_START_EDGES],
             pi[P_LAW_RESIDUAL], pf, pi,
         )  # fmt: skip
         queue[i] = i
@@ -219,14 +219,14 @@ def _begin_jobs(lane: int, key: Any, step: int, pf: Float, pi: Int, sf: Float, s
     request, clean = np.zeros(REQUEST_WIDTH), np.zeros(N_OPERATOR)
     make_request(lane, clean, pf, pi, sf, request)
     match_orders(
-        lane, count, 0.0, queue, keys, rows, jobs, free, np.empty((BOARD_ROWS, n_providers)),
+        lane, count, 0.0, queue, keys, rows, jobs, free, np.empty((n_providers, BOARD_WIDTH)),
         np.empty(TIERS, dtype=np.int64), np.empty(TIERS), np.empty(TIERS),
         np.zeros(CLASSES), request, pf, pi, sf, si, out,
     )  # fmt: skip
     for p in range(n_providers):
         sf[lane, pi[S_USED_GPUS] + p] = sf[lane, pi[S_CAPACITY_GPUS] + p] - free[p]
     look_at_jobs(lane, jobs, pf, pi, sf, si)
-    contract_capacity(lane, request, pf, pi, sf, 1.0)
+    contract_capacity(lane, request, np.empty(TIERS), np.empty(TIERS), pf, pi, sf, 1.0)
     set_offers(lane, pf, pi, sf, si, working)
     sf[lane, pi[S_FLOW] + F_PAID_DAY] = 0.0
 

@@ -104,18 +104,18 @@ def jobs_of(lane: int, pi: Int, sf: Float) -> Float:
 
 
 @inlined_function
-def draw_shape(u: float, shares: int, pf: Float) -> tuple[int, float]:
+def draw_shape(u: float, edges: int, pf: Float) -> tuple[int, float]:
     """A shape by its share, and what is left of u as a uniform number of its own.
 
-    `shares` is the place of the shapes' shares in `pf`.
+    `edges` is the place of the cumulated shares in `pf`.
     """
-    low = 0.0
-    for s in range(SHAPES - 1):
-        high = low + pf[shares + s]
-        if u < high:
-            return s, (u - low) / (high - low)
-        low = high
-    return SHAPES - 1, min((u - low) / max(1.0 - low, 1e-12), 1.0)
+    s = 0
+    for k in range(SHAPES - 1):
+        s += 1 if u >= pf[edges + k] else 0
+    low = pf[edges + s - 1] if s > 0 else 0.0
+    if s < SHAPES - 1:
+        return s, (u - low) / (pf[edges + s] - low)
+    return s, min((u - low) / max(1.0 - low, 1e-12), 1.0)
 
 
 @inlined_function
@@ -153,12 +153,12 @@ def fill_row(
 
 @inlined_function
 def draw_order(
-    row: Float, key: Any, size_stream: int, terms_stream: int, step: int, index: int, shares: int,
+    row: Float, key: Any, size_stream: int, terms_stream: int, step: int, index: int, edges: int,
     laws: int, pf: Float, pi: Int,
 ) -> None:  # fmt: skip
     """Order number `index` that arrives in this step; `laws` is the table of its durations."""
     first, second = uniform_pair(key, size_stream, step, index)
-    shape, patience = draw_shape(first, shares, pf)
+    shape, patience = draw_shape(first, edges, pf)
     work = duration_steps(second, shape, laws, pf, pi)
     z = normal(key, terms_stream, step, index)
     fill_row(row, shape, work, patience, z, step, pf, pi)

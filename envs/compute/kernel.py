@@ -39,7 +39,7 @@ from .layout import (
     Z_PROVIDERS,
 )
 from .leases import serve
-from .matching import BOARD_ROWS, match_orders
+from .matching import BOARD_WIDTH, match_orders
 from .observation import write_observation
 from .offers import contract_capacity
 from .request import REQUEST_WIDTH, gate_request, hold_action, make_request
@@ -60,14 +60,14 @@ def step_range(
 
     `observations` is (2, N, D): the next observation, and the last one of an episode that ended;
     `out` is (2, N, OUT_WIDTH): this step, and the sums of an episode that ended; `flags` is
-    (2, N): terminated and truncated. Returns a number that keeps the scratch memory alive to the end.
+    (2, N): terminated and truncated. Returns a number that keeps the scratch memory alive.
     """
     sizes = pi[P_SIZES]
     slots, n_providers = pi[sizes + Z_JOBS], pi[sizes + Z_PROVIDERS]
     physical_memory, request_memory = np.empty(pi[sizes + Z_OBSERVATION]), np.empty(REQUEST_WIDTH)
     clean_memory, keys_memory = np.empty(pi[sizes + Z_ACTION]), np.empty(slots)
     rows_memory, paid_memory = np.empty((2, slots), dtype=np.int64), np.zeros(n_providers, np.int64)
-    provider_memory, board_memory = np.zeros((4, n_providers)), np.empty((BOARD_ROWS, n_providers))
+    provider_memory, board_memory = np.zeros((4, n_providers)), np.empty((n_providers, BOARD_WIDTH))
     class_memory, first_memory = np.empty(CLASSES), np.empty(TIERS, dtype=np.int64)
     tier_memory, spare_memory = np.empty((4, TIERS)), np.zeros((1, 1, OUT_WIDTH))
     # Once inside, nothing counts the arrays any more.
@@ -138,7 +138,9 @@ def step_lane(
     )  # fmt: skip
     serve(lane, jobs, used, paid, pf, pi, sf, si, out)
     settle_energy(lane, used, paid, pf, pi, sf, si, out)
-    contract_capacity(lane, request, pf, pi, sf, pf[pi[P_SCALARS] + X_OPENING_LAG])
+    contract_capacity(
+        lane, request, tiers[0], tiers[1], pf, pi, sf, pf[pi[P_SCALARS] + X_OPENING_LAG]
+    )
     advance_clock(lane, jobs, providers[W_FAILED], providers[W_WORKING], used, pf, pi, sf, si, out)
     if si[lane, pi[S_STEP]] >= pi[pi[P_SIZES] + Z_HORIZON]:
         forfeit(lane, jobs, pf, pi, sf, si, out)

@@ -112,16 +112,16 @@ ESCROW, TREASURY, BALANCES = 0, 1, 2
 N_PURPOSE = 6
 
 PARAMETER_NAMES = (
-    "sizes", "modes", "staking", "scalars", "providers", "shape_share", "shape_gpus",
+    "sizes", "modes", "staking", "scalars", "providers", "shape_edges", "shape_gpus",
     "shape_class", "shape_tier", "shape_law", "law_log_steps", "law_residual", "knots",
-    "band_edges", "band_log_bid", "band_work", "start_share", "tier_reference",
+    "band_edges", "band_log_bid", "band_work", "start_edges", "tier_reference",
     "region_price", "region_carbon", "region_shape", "region_solar", "week_factor", "week_block",
     "governed_initial", "observation_low", "observation_scale", "clock", "opening",
 )  # fmt: skip
 (
-    P_SIZES, P_MODES, P_STAKING, P_SCALARS, P_PROVIDERS, P_SHAPE_SHARE, P_SHAPE_GPUS,
+    P_SIZES, P_MODES, P_STAKING, P_SCALARS, P_PROVIDERS, P_SHAPE_EDGES, P_SHAPE_GPUS,
     P_SHAPE_CLASS, P_SHAPE_TIER, P_SHAPE_LAW, P_LAW_LOG_STEPS, P_LAW_RESIDUAL, P_KNOTS,
-    P_BAND_EDGES, P_BAND_LOG_BID, P_BAND_WORK, P_START_SHARE, P_TIER_REFERENCE,
+    P_BAND_EDGES, P_BAND_LOG_BID, P_BAND_WORK, P_START_EDGES, P_TIER_REFERENCE,
     P_REGION_PRICE, P_REGION_CARBON, P_REGION_SHAPE, P_REGION_SOLAR, P_WEEK_FACTOR, P_WEEK_BLOCK,
     P_GOVERNED_INITIAL, P_OBSERVATION_LOW, P_OBSERVATION_SCALE, P_CLOCK, P_OPENING,
 ) = range(29)  # fmt: skip
@@ -276,13 +276,13 @@ def parameter_layout(n_providers: int, n_observation: int) -> Layout:
             integer("sizes", 9), integer("modes", 4), integer("staking", STAKING_WIDTH),
             Part("scalars", (len(SCALARS),)),
             Part("providers", (n_providers, PROVIDER_WIDTH)),
-            Part("shape_share", (SHAPES,)), Part("shape_gpus", (SHAPES,)),
+            Part("shape_edges", (SHAPES,)), Part("shape_gpus", (SHAPES,)),
             integer("shape_class", SHAPES), integer("shape_tier", SHAPES),
             integer("shape_law", SHAPES),
             Part("law_log_steps", (SHAPES, KNOTS)), Part("law_residual", (SHAPES, KNOTS)),
             Part("knots", (KNOTS,)), Part("band_edges", (BANDS - 1,)),
             Part("band_log_bid", (BANDS,)), Part("band_work", (BANDS,)),
-            Part("start_share", (SHAPES,)), Part("tier_reference", (TIERS,)),
+            Part("start_edges", (SHAPES,)), Part("tier_reference", (TIERS,)),
             Part("region_price", (REGIONS,)), Part("region_carbon", (REGIONS,)),
             Part("region_shape", (REGIONS, 24)), Part("region_solar", (REGIONS, 24)),
             Part("week_factor", (HOURS_PER_WEEK,)), Part("week_block", (HOURS_PER_WEEK,)),

@@ -68,6 +68,7 @@ from .layout import (
     V_GPUS,
     V_TIER,
     X_DT_H,
+    X_TOTAL_GPUS,
     Z_DUTY,
     Z_HORIZON,
     Z_OBSERVATION,
@@ -186,10 +187,7 @@ def _write_orders(
     lane: int, c: int, pf: Float, pi: Int, sf: Float, si: Int, physical: Float
 ) -> int:
     flow, load = pi[S_FLOW], pi[S_LOAD]
-    gpus = 0.0
-    for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
-        gpus += pf[pi[P_PROVIDERS] + p * PROVIDER_WIDTH + V_GPUS]
-    inverse = 1.0 / gpus
+    inverse = 1.0 / pf[pi[P_SCALARS] + X_TOTAL_GPUS]
     physical[c] = sf[lane, flow + F_JOBS_HOUR]
     physical[c + 1] = sf[lane, flow + F_JOBS_DAY]
     physical[c + 2] = sf[lane, flow + F_GPU_H_HOUR] * inverse

@@ -79,22 +79,27 @@ def set_offers(lane: int, pf: Float, pi: Int, sf: Float, si: Int, working: Float
 
 @kernel_function
 def contract_capacity(
-    lane: int, request: Float, pf: Float, pi: Int, sf: Float, share: float
-) -> None:
+    lane: int, request: Float, installed: Float, wanted: Float, pf: Float, pi: Int, sf: Float,
+    share: float,
+) -> None:  # fmt: skip
     """The GPUs on offer follow what is at work, what waits, and the standby that was asked for.
 
     `share` of the difference is made up in this step: providers open and withdraw with a lag.
+    `installed` and `wanted` (tiers,) are scratch.
     """
+    installed[:] = 0.0
     for t in range(TIERS):
-        installed, wanted = 0.0, sf[lane, pi[S_LOAD] + L_TIER_QUEUED + t]
-        for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
-            v = pi[P_PROVIDERS] + p * PROVIDER_WIDTH
-            if int(pf[v + V_TIER]) == t:
-                installed += pf[v + V_GPUS]
-                wanted += sf[lane, pi[S_USED_GPUS] + p]
-        wanted = min(max(wanted + request[R_STANDBY + t] * installed, 0.0), installed)
+        wanted[t] = sf[lane, pi[S_LOAD] + L_TIER_QUEUED + t]
+    table, uses = pi[P_PROVIDERS], pi[S_USED_GPUS]
+    for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
+        v = table + p * PROVIDER_WIDTH
+        t = int(pf[v + V_TIER])
+        installed[t] += pf[v + V_GPUS]
+        wanted[t] += sf[lane, uses + p]
+    for t in range(TIERS):
+        goal = min(max(wanted[t] + request[R_STANDBY + t] * installed[t], 0.0), installed[t])
         contracted = pi[S_CONTRACTED] + t
-        sf[lane, contracted] += share * (wanted - sf[lane, contracted])
+        sf[lane, contracted] += share * (goal - sf[lane, contracted])
 
 
 @kernel_function

@@ -134,13 +134,18 @@ def make_request(lane: int, clean: Float, pf: Float, pi: Int, sf: Float, request
     usual = pf[x + X_ARRIVALS] / pf[x + X_DT_H]
     demand = min(sf[lane, pi[S_FLOW] + F_JOBS_HOUR] / usual, _MOST_DEMAND)
     standby = pf[x + X_STANDBY] + pf[x + X_STANDBY_DEMAND] * demand
+    # The places of the spreads and the standbys hold GPUs at work and working GPUs first.
     for t in range(TIERS):
-        used, working = 0.0, 0.0
-        for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
-            v = pi[P_PROVIDERS] + p * PROVIDER_WIDTH
-            if int(pf[v + V_TIER]) == t:
-                used += sf[lane, pi[S_USED_GPUS] + p]
-                working += pf[v + V_GPUS] * sf[lane, pi[S_UP_SHARE] + p]
+        request[R_SPREAD + t] = 0.0
+        request[R_STANDBY + t] = 0.0
+    table, uses, shares = pi[P_PROVIDERS], pi[S_USED_GPUS], pi[S_UP_SHARE]
+    for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
+        v = table + p * PROVIDER_WIDTH
+        t = int(pf[v + V_TIER])
+        request[R_SPREAD + t] += sf[lane, uses + p]
+        request[R_STANDBY + t] += pf[v + V_GPUS] * sf[lane, shares + p]
+    for t in range(TIERS):
+        used, working = request[R_SPREAD + t], request[R_STANDBY + t]
         rise = min(max((used / max(working, 1.0) - idle) / (full - idle), 0.0), 1.0)
         request[R_SPREAD + t] = max(spread + rising * rise, 0.0)
         request[R_STANDBY + t] = standby + pf[x + X_STANDBY_SCALE] * clean[A_STANDBY + t]

@@ -79,6 +79,8 @@ STREAM_FIRST_STATE, STREAM_FIRST_NODE, STREAM_FIRST_REPAIR = 14, 15, 16
 
 _LARGEST_LOG_INTENSITY = 8.0
 NEVER = 1 << 40
+# The steps 16, 8, 4, 2, 1 reach each of the KNOTS - 1 intervals.
+BISECTION = 16
 
 
 @inlined_function
@@ -129,13 +131,12 @@ def duration_steps(u: float, shape: int, laws: int, pf: Float, pi: Int) -> float
         steps = -log(max(1.0 - u, 1e-300)) * pf[x + X_EXPONENTIAL_STEPS]
         return float(min(max(steps, 1e-9), pf[x + X_LONGEST_STEPS]))
     knots = pi[P_KNOTS]
-    low, high = 0, KNOTS - 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        if pf[knots + middle] <= u:
-            low = middle
-        else:
-            high = middle
+    # Bisection without branches: which half it is cannot be predicted.
+    low, width = 0, BISECTION
+    while width > 0:
+        middle = min(low + width, KNOTS - 2)
+        low = middle if pf[knots + middle] <= u else low
+        width //= 2
     share = (u - pf[knots + low]) / (pf[knots + low + 1] - pf[knots + low])
     row = laws + shape * KNOTS + low
     steps = exp(pf[row] + share * (pf[row + 1] - pf[row]))
@@ -295,3 +296,6 @@ def oracle_price(lane: int, pi: Int, sf: Float) -> float:
     """Time-weighted mean of the oracle's last two reports, USD."""
     feed = pi[S_FEED]
     return float(0.5 * (sf[lane, feed + D_NOW] + sf[lane, feed + D_BEFORE]))
+
+
+assert KNOTS - 2 < 2 * BISECTION
