@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_uint64, poisson
 
@@ -59,7 +59,7 @@ from .world import (
 )
 
 
-@kernel_function
+@inlined_function
 def count_arrivals(lane: int, step: int, pf: Float, pi: Int, sf: Float, si: Int) -> int:
     """Orders that arrive in this step (Poisson, given the intensity)."""
     key = as_uint64(si[lane, pi[S_EPISODE_KEY]])
@@ -67,7 +67,7 @@ def count_arrivals(lane: int, step: int, pf: Float, pi: Int, sf: Float, si: Int)
     return int(poisson(key, STREAM_ARRIVALS, step, 0, mean))
 
 
-@kernel_function
+@inlined_function
 def take_orders(
     lane: int, waiting: int, queue: Int, jobs: Float, used: Float, crowd: Float, working: Float,
     request: Float, pf: Float, pi: Int, sf: Float, si: Int, out: Float,
@@ -128,7 +128,7 @@ def take_orders(
     return waiting
 
 
-@kernel_function
+@inlined_function
 def count_crowd(
     lane: int, waiting: int, queue: Int, jobs: Float, used: Float, crowd: Float, working: Float,
     pf: Float, pi: Int, sf: Float,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.mathematics import exp
 from daogym.envs.core.random import as_int64, as_uint64, episode_key, integer, poisson
@@ -231,7 +231,7 @@ def _begin_jobs(lane: int, key: Any, step: int, pf: Float, pi: Int, sf: Float, s
     sf[lane, pi[S_FLOW] + F_PAID_DAY] = 0.0
 
 
-@kernel_function
+@inlined_function
 def advance_clock(
     lane: int, jobs: Float, failed: Float, working: Float, scratch: Float, pf: Float, pi: Int,
     sf: Float, si: Int, out: Float,

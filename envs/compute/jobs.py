@@ -313,7 +313,7 @@ def look_at_jobs(lane: int, jobs: Float, pf: Float, pi: Int, sf: Float, si: Int)
     finish_load(load, pf[pi[P_SCALARS] + X_DT_H])
 
 
-@kernel_function
+@inlined_function
 def drop_hopeless(
     lane: int, queue: Int, jobs: Float, used: Float, class_used: Float, pf: Float, pi: Int,
     sf: Float, si: Int, out: Float,

@@ -10,7 +10,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from daogym.envs.core.compiled import kernel_entry, kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_entry, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.uncounted import uncounted
 
@@ -112,7 +112,7 @@ def step_range(
     return kept + len(class_memory) + len(first_memory) + len(tier_memory) + len(spare_memory)
 
 
-@kernel_function
+@inlined_function
 def step_lane(
     lane: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32, out: Float, clean: Float,
     request: Float, queue: Int, rows: Int, keys: Float, providers: Float, paid: Int,

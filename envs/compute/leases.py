@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from daogym.envs.core.compiled import inlined_function, kernel_function
+from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.treasury import burn, transfer
 
@@ -83,7 +83,7 @@ def begin_lease(lane: int, row: Float, p: int, price: float, pf: Float, pi: Int,
     return micro
 
 
-@kernel_function
+@inlined_function
 def serve(lane: int, jobs: Float, used: Float, paid: Int, pf: Float, pi: Int, sf: Float, si: Int,
           out: Float) -> None:  # fmt: skip
     """What runs makes a step of progress; pay accrues; what is done leaves; the rest is counted.

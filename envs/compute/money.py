@@ -111,7 +111,7 @@ def move_vault(lane: int, usd: float, pi: Int, sf: Float, out: Float) -> None:
     sf[lane, pi[S_VAULT_TOKENS]] = vault
 
 
-@kernel_function
+@inlined_function
 def deposit(lane: int, micro: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float) -> None:
     """A tenant's deposit into escrow, and the mint's spread on top of it to the treasury."""
     accounts, totals = accounts_of(lane, pi, si), totals_of(lane, pi, si)
@@ -169,7 +169,7 @@ def top_up_vault(lane: int, usd: float, pi: Int, sf: Float, si: Int, out: Float)
         move_vault(lane, micro / MICRO, pi, sf, out)
 
 
-@kernel_function
+@inlined_function
 def pay_emissions(lane: int, served: float, working: float, used: Float, pf: Float, pi: Int,
                   sf: Float, si: Int) -> None:  # fmt: skip
     """New tokens of an hour: a part by GPU-hours in its last step, a part by being up."""
@@ -186,7 +186,7 @@ def pay_emissions(lane: int, served: float, working: float, used: Float, pf: Flo
         mint(accounts, totals, FOR_EMISSIONS, BALANCES + p, int(share * MICRO))
 
 
-@kernel_function
+@inlined_function
 def settle_stakes(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float) -> None:
     """The end of a proof window: proofs, slashes, and stakes refilled from balances.
 

@@ -6,7 +6,7 @@ calendar's usual demand. The intensity of arrivals and the durations of orders a
 
 from __future__ import annotations
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
 
@@ -160,7 +160,7 @@ def write_observation(
         target[lane, d] = min(max((physical[d] - pf[low + d]) * pf[scale + d] - 1.0, -1.0), 1.0)
 
 
-@kernel_function
+@inlined_function
 def _write_world(lane: int, pf: Float, pi: Int, sf: Float, si: Int, physical: Float) -> int:
     sizes = pi[P_SIZES]
     step = si[lane, pi[S_STEP]]
@@ -182,7 +182,7 @@ def _write_world(lane: int, pf: Float, pi: Int, sf: Float, si: Int, physical: Fl
     return int(c + 2 * REGIONS)
 
 
-@kernel_function
+@inlined_function
 def _write_orders(
     lane: int, c: int, pf: Float, pi: Int, sf: Float, si: Int, physical: Float
 ) -> int:
@@ -218,7 +218,7 @@ def _write_orders(
     return int(c + 4 * TIERS)
 
 
-@kernel_function
+@inlined_function
 def _write_providers(
     lane: int, c: int, pf: Float, pi: Int, sf: Float, si: Int, physical: Float
 ) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.results import DONE, OUT_OF_BOUNDS, OVER_BUDGET
 from daogym.envs.dao.rules import CLIP, allowed_amount
@@ -87,7 +87,7 @@ _MOST_DEMAND = 4.0
 N_ORDERS, N_PLACES, N_PRICINGS = len(ORDERS), len(PLACES), len(PRICINGS)
 
 
-@kernel_function
+@inlined_function
 def hold_action(lane: int, actions: NDArray[np.float32], pi: Int, clean: Float, out: Float) -> None:
     """Elements beyond [-1, 1] are held at its ends, not a number counts as 0; both are counted."""
     for a in range(pi[pi[P_SIZES] + Z_ACTION]):
@@ -98,7 +98,7 @@ def hold_action(lane: int, actions: NDArray[np.float32], pi: Int, clean: Float, 
         clean[a] = held
 
 
-@kernel_function
+@inlined_function
 def choice(value: float, n: int) -> int:
     """One of n rules: -1 .. 1 in n equal parts, 0 in the middle part of the range begins with."""
     return min(int(0.5 * (value + 1.0) * n), n - 1)
@@ -151,7 +151,7 @@ def make_request(lane: int, clean: Float, pf: Float, pi: Int, sf: Float, request
         request[R_STANDBY + t] = standby + pf[x + X_STANDBY_SCALE] * clean[A_STANDBY + t]
 
 
-@kernel_function
+@inlined_function
 def gate_request(
     lane: int, clean: Float, pf: Float, pi: Int, sf: Float, si: Int, request: Float, out: Float
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.rules import excess, service_floor
 
@@ -82,7 +82,7 @@ from .money import (
 )
 
 
-@kernel_function
+@inlined_function
 def settle_energy(
     lane: int, used: Float, paid: Int, pf: Float, pi: Int, sf: Float, si: Int, out: Float
 ) -> None:
@@ -131,7 +131,7 @@ def settle_energy(
         pay_emissions(lane, served, offered / dt_h, used, pf, pi, sf, si)
 
 
-@kernel_function
+@inlined_function
 def settle_costs(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float) -> None:
     """Constraint costs, moving averages and the reward."""
     x = pi[P_SCALARS]

@@ -264,7 +264,7 @@ def advance_nodes(
     return count
 
 
-@kernel_function
+@inlined_function
 def advance_token(lane: int, key: Any, step: int, pf: Float, pi: Int, sf: Float) -> None:
     """Jump-diffusion of the token's price, and the oracle's reading of it.
 
