@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from daogym.envs.core.compiled import inlined_function, kernel_function
+from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
 
 from .layout import (
@@ -266,7 +266,7 @@ def choose_provider(
     return best, room
 
 
-@kernel_function
+@inlined_function
 def match_orders(
     lane: int, waiting: int, gangs: float, queue: Int, keys: Float, rows: Int, jobs: Float,
     free: Float, board: Float, first: Int, room: Float, cheapest: Float, class_used: Float,

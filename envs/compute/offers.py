@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 
 from .layout import (
@@ -44,7 +44,7 @@ from .request import (
 ROUNDING = 1e-9
 
 
-@kernel_function
+@inlined_function
 def set_offers(lane: int, pf: Float, pi: Int, sf: Float, si: Int, working: Float) -> None:
     """Providers' GPUs on offer and their bids for the coming step, from their load in the last one.
 
@@ -77,7 +77,7 @@ def set_offers(lane: int, pf: Float, pi: Int, sf: Float, si: Int, working: Float
         sf[lane, pi[S_ASK] + p] = energy + pf[v + V_CAPITAL_USD_PER_GPU_H] * (1.0 + markup)
 
 
-@kernel_function
+@inlined_function
 def contract_capacity(
     lane: int, request: Float, installed: Float, wanted: Float, pf: Float, pi: Int, sf: Float,
     share: float,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from daogym.envs.core.compiled import inlined_function, kernel_function
+from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.results import DONE, OUT_OF_BOUNDS, OVER_BUDGET
 from daogym.envs.dao.rules import CLIP, allowed_amount
@@ -104,7 +104,7 @@ def choice(value: float, n: int) -> int:
     return min(int(0.5 * (value + 1.0) * n), n - 1)
 
 
-@kernel_function
+@inlined_function
 def make_request(lane: int, clean: Float, pf: Float, pi: Int, sf: Float, request: Float) -> None:
     """What a held action asks for: priorities, thresholds, weights, and by class of GPUs the
     spread (which rises with the class's utilisation) and the share kept on offer but idle."""
