@@ -13,6 +13,7 @@ from daogym.envs.core.random import as_int64, as_uint64, episode_key, integer, p
 from daogym.envs.dao.staking import STAKING_WIDTH
 from daogym.envs.dao.treasury import mint
 
+from .govern import advance_votes, begin_governance
 from .jobs import draw_order, fail_jobs, jobs_of, look_at_jobs
 from .layout import (
     BALANCES,
@@ -35,6 +36,7 @@ from .layout import (
     N_OPERATOR,
     OUT_EVENT,
     OUT_WIDTH,
+    OUT_WIDTH_VOTED,
     P_GOVERNED_INITIAL,
     P_LAW_RESIDUAL,
     P_MODES,
@@ -44,7 +46,6 @@ from .layout import (
     P_STAKING,
     P_START_EDGES,
     PROVIDER_WIDTH,
-    S_ACCOUNTS,
     S_ACTION,
     S_CAPACITY_GPUS,
     S_DONE,
@@ -57,6 +58,7 @@ from .layout import (
     S_FORCED_DAY,
     S_GOVERNED,
     S_HALTED,
+    S_MARKET_ACCOUNTS,
     S_N_JOBS,
     S_REPUTATION,
     S_REWARD_PER_DAY,
@@ -112,7 +114,9 @@ SPLIT_EPISODES = 1 << 40
 
 
 @kernel_function
-def begin_episode(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float) -> None:
+def begin_episode(
+    lane: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int, out: Float
+) -> None:
     """Begin the lane's next episode on a drawn (or forced) weekday. `out` row 0 is left cleared."""
     sizes, modes = pi[P_SIZES], pi[P_MODES]
     episode = si[lane, pi[S_EPISODE]] + 1
@@ -137,17 +141,19 @@ def begin_episode(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float)
         sf[lane, pi[S_GOVERNED] + g] = pf[pi[P_GOVERNED_INITIAL] + g]
     for a in range(N_OPERATOR):
         sf[lane, pi[S_ACTION] + a] = 0.0
+    if len(charter) > 0:
+        begin_governance(lane, key, charter, pf, pi, sf, si)
     begin_intensity(lane, key, pf, pi, sf)
     begin_prices(lane, key, pf, pi, sf)
     set_prices(lane, step, pf, pi, sf, si)
     begin_nodes(lane, key, step, pf, pi, sf, si)
     _begin_books(lane, pf, pi, sf, si)
     _begin_jobs(lane, key, step, pf, pi, sf, si, out)
-    credits = si[lane, pi[S_ACCOUNTS] + ESCROW] / MICRO
+    credits = si[lane, pi[S_MARKET_ACCOUNTS] + ESCROW] / MICRO
     sf[lane, pi[S_VAULT_TOKENS]] = (
         pf[pi[P_SCALARS] + X_COLLATERAL_RATIO] * credits / oracle_price(lane, pi, sf)
     )
-    for c in range(OUT_WIDTH):
+    for c in range(OUT_WIDTH_VOTED if len(charter) > 0 else OUT_WIDTH):
         out[0, lane, c] = 0.0
         sf[lane, pi[S_SUMS] + c] = 0.0
 
@@ -234,12 +240,14 @@ def _begin_jobs(lane: int, key: Any, step: int, pf: Float, pi: Int, sf: Float, s
 @inlined_function
 def advance_clock(
     lane: int, jobs: Float, failed: Float, working: Float, scratch: Float, pf: Float, pi: Int,
-    sf: Float, si: Int, out: Float,
+    charter: Any, sf: Float, si: Int, out: Float,
 ) -> None:  # fmt: skip
-    """End of the step: the next step's prices, nodes and token; failures send work back."""
+    """End of the step: the next step's rules, prices, nodes, token; failures send work back."""
     step = si[lane, pi[S_STEP]] + 1
     si[lane, pi[S_STEP]] = step
     key = as_uint64(si[lane, pi[S_EPISODE_KEY]])
+    if len(charter) > 0:
+        advance_votes(lane, key, charter, pf, pi, sf, si, out)
     per_hour = pi[pi[P_SIZES] + Z_STEPS_PER_HOUR]
     if step % per_hour == 0:
         advance_intensity(lane, key, step // per_hour, pf, pi, sf)

@@ -321,9 +321,7 @@ def match_orders(
             continue
         inverse = 1.0 / pf[references + tier]
         begin = first[tier]
-        k, had_room = choose_provider(
-            row[J_BID], need, board[begin:offers], ceiling, inverse, fit
-        )
+        k, had_room = choose_provider(row[J_BID], need, board[begin:offers], ceiling, inverse, fit)
         if not had_room:
             # Room only shrinks from here on, so nothing as large will fit either.
             for t in range(tier, TIERS):

@@ -42,10 +42,10 @@ from .layout import (
     P_SCALARS,
     P_SIZES,
     PROVIDER_WIDTH,
-    S_ACCOUNTS,
     S_CAPACITY_GPUS,
     S_DUTY,
     S_GOVERNED,
+    S_MARKET_ACCOUNTS,
     S_REWARD_PER_DAY,
     S_STAKING,
     S_STEP,
@@ -70,7 +70,7 @@ HALF_UP = 0.5
 @inlined_function
 def accounts_of(lane: int, pi: Int, si: Int) -> Int:
     """The lane's accounts, (2 + 2 providers,) micro-USD."""
-    first = pi[S_ACCOUNTS]
+    first = pi[S_MARKET_ACCOUNTS]
     return si[lane, first : first + BALANCES + 2 * pi[pi[P_SIZES] + Z_PROVIDERS]]
 
 
@@ -92,7 +92,7 @@ def minted_tokens(usd: float, price: float) -> float:
 @inlined_function
 def collateral_ratio(lane: int, pi: Int, sf: Float, si: Int) -> float:
     """Vault at the oracle's price / credits outstanding; 10 where none are (and at most)."""
-    credits = si[lane, pi[S_ACCOUNTS] + ESCROW] / MICRO
+    credits = si[lane, pi[S_MARKET_ACCOUNTS] + ESCROW] / MICRO
     if credits <= 0.0:
         return 10.0
     return float(min(sf[lane, pi[S_VAULT_TOKENS]] * oracle_price(lane, pi, sf) / credits, 10.0))
@@ -226,7 +226,7 @@ def may_offer(lane: int, provider: int, gpus: float, pi: Int, sf: Float, si: Int
     """Whether a provider is out of jail and has the least stake for its GPUs."""
     n = pi[pi[P_SIZES] + Z_PROVIDERS]
     width = pi[pi[P_SIZES] + Z_DUTY]
-    stake = si[lane, pi[S_ACCOUNTS] + BALANCES + n + provider]
+    stake = si[lane, pi[S_MARKET_ACCOUNTS] + BALANCES + n + provider]
     least = sf[lane, pi[S_GOVERNED] + G_LEAST_STAKE] * MICRO * gpus
     free = si[lane, pi[S_STEP]] >= si[lane, pi[S_DUTY] + provider * width]
     return bool(free and stake >= least)

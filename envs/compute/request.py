@@ -42,10 +42,10 @@ from .layout import (
     PLACES,
     PRICINGS,
     PROVIDER_WIDTH,
-    S_ACCOUNTS,
     S_ACTION,
     S_FLOW,
     S_GOVERNED,
+    S_MARKET_ACCOUNTS,
     S_UP_SHARE,
     S_USED_GPUS,
     S_VAULT_TOKENS,
@@ -164,7 +164,7 @@ def gate_request(
         request[R_SPREAD + t] = allowed_amount(request[R_SPREAD + t], cap, 0.0, code, CLIP)
         clipped = clipped or code != DONE
 
-    accounts = pi[S_ACCOUNTS]
+    accounts = pi[S_MARKET_ACCOUNTS]
     credits = si[lane, accounts + ESCROW] / MICRO
     vault = sf[lane, pi[S_VAULT_TOKENS]] * oracle_price(lane, pi, sf)
     wanted = max(request[R_RESERVE] * credits - vault, 0.0)
