@@ -178,7 +178,9 @@ class LinearMpc(Controller):
             hours = self._overlap[k, 0]
             tier = kinds.tier[k]
             # What an hour of this kind, begun now, takes away; serving it also saves a rejection.
-            worth = prices[tier] + (prices[TIERS] if kinds.gang[k] else 0.0)
+            worth = prices[tier].copy()
+            # Rules forbid beginnings, so they price the first period alone.
+            worth[0] += prices[TIERS + tier, 0] + (prices[2 * TIERS, 0] if kinds.gang[k] else 0.0)
             cost = float((worth * hours).sum() / hours.sum()) / saved
             share = kinds.gpu_h_per_h[k]
             total[tier] += share * np.log(max(cost, 1e-3) / reference[tier])
@@ -190,8 +192,8 @@ class LinearMpc(Controller):
     def _capacity_prices(
         self, simulator: Simulator, lane: int, kinds: Kinds, rules: Float
     ) -> Float:
-        """USD/GPU-h that capacity of each class or better is worth in each period; last, that of
-        GPUs for gangs on top, (tiers + 1, T)."""
+        """USD/GPU-h that GPUs of each class or better are worth in each period, then leave to begin
+        there under the charter, and last leave to begin a gang, (2 tiers + 1, T)."""
         domain: Any = simulator.domain
         n_periods = len(_PERIODS)
         own = domain.providers[:, V_TIER].astype(np.int64)
@@ -207,11 +209,13 @@ class LinearMpc(Controller):
         held = np.clip(left[:, None] - self._start, 0.0, _PERIODS) * table[:, J_GPUS, None]
         running = table[:, J_PROVIDER] >= 0.0
         tier = table[:, J_TIER].astype(np.int64)
-        for t in range(TIERS):
-            room[t] -= held[running & (tier >= t)].sum(axis=0)
         gang = table[:, J_GPUS] > 1.0
+        at_work = np.array([held[running & (tier >= t)].sum(axis=0) for t in range(TIERS)])
         gang_room = gang_room - held[running & gang].sum(axis=0)
-        room = np.maximum(np.concatenate([room, gang_room[None]]), 0.0)
+        physical = np.array([working[own >= t].sum() for t in range(TIERS)])[:, None] * _PERIODS
+        room = np.maximum(
+            np.concatenate([physical - at_work, room - at_work, gang_room[None]]), 0.0
+        )
 
         waiting = np.flatnonzero(~running)
         loss = 1.0 + simulator.scenario.service.rejection_share
@@ -238,10 +242,10 @@ class LinearMpc(Controller):
                 rows.append(t * n_periods + np.arange(n_periods))
                 columns.append(np.full(n_periods, i))
                 values.append(held[j])
-            if gang[j]:
-                rows.append(TIERS * n_periods + np.arange(n_periods))
-                columns.append(np.full(n_periods, i))
-                values.append(held[j])
+            begins = [TIERS + t for t in range(tier[j] + 1)] + [2 * TIERS] * int(gang[j])
+            rows.append(np.array(begins) * n_periods)
+            columns.append(np.full(len(begins), i))
+            values.append(np.full(len(begins), held[j, 0]))
         # What bids less than the cheapest ask with fees finds no provider.
         served = kinds.bid[:, None] >= prices[kinds.tier]
         arrivals = kinds.gpu_h_per_h[:, None] * coming * served
@@ -250,14 +254,16 @@ class LinearMpc(Controller):
         first = n_waiting + np.arange(n_kinds * n_periods).reshape(n_kinds, n_periods)
         k, s, p = np.nonzero(self._overlap > 0.0)
         use = self._overlap[k, s, p] / kinds.hours[k]
-        for t in range(TIERS + 1):
-            takes = kinds.tier[k] >= t if t < TIERS else kinds.gang[k]
+        for t in range(2 * TIERS + 1):
+            # All use takes GPUs; what the charter allows is taken by beginnings.
+            takes = kinds.tier[k] >= t % TIERS if t < 2 * TIERS else kinds.gang[k]
+            takes = takes if t < TIERS else takes & (s == p)
             rows.append(t * n_periods + p[takes])
             columns.append(first[k[takes], s[takes]])
             values.append(use[takes])
         matrix = csr_array(
             (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
-            shape=((TIERS + 1) * n_periods, n_waiting + first.size),
+            shape=((2 * TIERS + 1) * n_periods, n_waiting + first.size),
         )
         result = linprog(
             np.concatenate([np.array(cost), cost_kinds.ravel()]), A_ub=matrix, b_ub=room.ravel(),
@@ -268,10 +274,11 @@ class LinearMpc(Controller):
             method="highs",
         )  # fmt: skip
         if result.status != 0:
-            return np.zeros((TIERS + 1, n_periods))
-        duals = -np.minimum(result.ineqlin.marginals, 0.0).reshape(TIERS + 1, n_periods)
+            return np.zeros((2 * TIERS + 1, n_periods))
+        duals = -np.minimum(result.ineqlin.marginals, 0.0).reshape(2 * TIERS + 1, n_periods)
         # An order of a class takes from the room of that class and of all below it.
-        return np.concatenate([np.cumsum(duals[:TIERS], axis=0), duals[TIERS:]])
+        groups = duals[:TIERS], duals[TIERS : 2 * TIERS]
+        return np.concatenate([*(np.cumsum(group, axis=0) for group in groups), duals[-1:]])
 
 
 def capacity_under(
