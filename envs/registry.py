@@ -56,6 +56,7 @@ REGISTERED = (
     Registration("daogym/EnergyGridDevices-v0", "lv_rural", {"action_mode": "device"}),
     Registration("daogym/EnergyGridVoted-v0", "lv_rural_voted", {}),
     Registration("daogym/ComputeMarket-v0", "gpu_week", {}),
+    Registration("daogym/ComputeMarketVoted-v0", "gpu_week_voted", {}),
     Registration("daogym/Logistics-v0", "supply_network", {}),
     Registration("daogym/LogisticsBlind-v0", "supply_network_blind", {}),
     Registration("daogym/LogisticsLostSales-v0", "lost_sales_poisson_l4_p4", {}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_uint64, poisson
 
@@ -30,7 +30,7 @@ from .layout import (
     P_MODES,
     P_PROVIDERS,
     P_SCALARS,
-    P_SHAPE_SHARE,
+    P_SHAPE_EDGES,
     P_SIZES,
     PROVIDER_WIDTH,
     S_EPISODE_KEY,
@@ -59,7 +59,7 @@ from .world import (
 )
 
 
-@kernel_function
+@inlined_function
 def count_arrivals(lane: int, step: int, pf: Float, pi: Int, sf: Float, si: Int) -> int:
     """Orders that arrive in this step (Poisson, given the intensity)."""
     key = as_uint64(si[lane, pi[S_EPISODE_KEY]])
@@ -67,7 +67,7 @@ def count_arrivals(lane: int, step: int, pf: Float, pi: Int, sf: Float, si: Int)
     return int(poisson(key, STREAM_ARRIVALS, step, 0, mean))
 
 
-@kernel_function
+@inlined_function
 def take_orders(
     lane: int, waiting: int, queue: Int, jobs: Float, used: Float, crowd: Float, working: Float,
     request: Float, pf: Float, pi: Int, sf: Float, si: Int, out: Float,
@@ -90,13 +90,13 @@ def take_orders(
     knee = pf[x + X_ADMISSION_KNEE]
     market = pi[pi[P_MODES] + M_MARKET] == 1
     rejection = pf[x + X_REJECTION_SHARE]
-    shares, laws = pi[P_SHAPE_SHARE], pi[P_LAW_LOG_STEPS]
+    edges, laws = pi[P_SHAPE_EDGES], pi[P_LAW_LOG_STEPS]
     n = si[lane, pi[S_N_JOBS]]
     before = n
     arrived_h, dropped_h, loss, overflowed = 0.0, 0.0, 0.0, 0.0
     for i in range(arrived):
         row = jobs[n]
-        draw_order(row, key, STREAM_JOB, STREAM_TERMS, step, i, shares, laws, pf, pi)
+        draw_order(row, key, STREAM_JOB, STREAM_TERMS, step, i, edges, laws, pf, pi)
         hours = row[J_GPUS] * row[J_WORK] * dt_h
         arrived_h += hours
         tier = int(row[J_TIER])
@@ -128,7 +128,7 @@ def take_orders(
     return waiting
 
 
-@kernel_function
+@inlined_function
 def count_crowd(
     lane: int, waiting: int, queue: Int, jobs: Float, used: Float, crowd: Float, working: Float,
     pf: Float, pi: Int, sf: Float,

@@ -10,8 +10,11 @@ destroys counts as well) and y[p, h] those that provider p gives. Then
 * y[p, h] <= GPUs of p whose nodes work, added up over the hour: the kernel never runs more.
 * Work runs on a GPU class that the order takes, at a provider whose ask its bid covers. An ask is
   at least capital costs with the mark-up of an empty provider, plus energy >= 0, and the tenant
-  pays the take rate on top, so j can only run on classes from its own up to the best one where some
-  provider's least ask does not exceed its bid. For every run of classes [a, b], what the providers
+  pays on top the take rate in force when its lease begins, so j can only run on classes from its
+  own up to the best one where some provider's least ask, with the least take rate of the steps in
+  which j may begin, does not exceed its bid. A voted charter's path of rules is fixed by the seed;
+  where the operator may propose, the take rate counts at the value that favours it most. All other
+  rules only forbid, and bonds only cost. For every run of classes [a, b], what the providers
   of these classes give is at least what the orders get that can run nowhere else (the easy half of
   Hall's theorem). Gangs may be split, and GPUs be shared: integrality is relaxed.
 * Energy costs price[p, h] x kW x y[p, h] at least, as prices are constant within the hour; GPUs at
@@ -36,6 +39,7 @@ import numpy as np
 
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.linear_programme import LinearProgramme
+from daogym.envs.dao.rule_path import true_rules
 
 from .foresight import World, true_world
 from .layout import (
@@ -78,16 +82,34 @@ def upper_bound(simulator: Simulator) -> Float:
             f"{simulator.horizon}, step 0 is expected (reset first, without stagger)"
         )
     return np.array(
-        [episode_bound(simulator.domain, true_world(simulator, lane))
-         for lane in range(simulator.num_envs)]
+        [episode_bound(simulator.domain, true_world(simulator, lane), rates)
+         for lane, rates in enumerate(take_rates(simulator))]
     )  # fmt: skip
 
 
-def best_tier(domain: Any, bid: Float, tier: Int) -> Int:
-    """(orders,) best GPU class whose asks a bid can ever cover; below its own class if none."""
+def take_rates(simulator: Simulator) -> Float:
+    """(N, steps) take rates: those to come, or the lowest where the operator may propose."""
+    domain: Any = simulator.domain
+    if domain.scenario.charter.mode == "agentic":
+        low, _, _ = domain.governance.floats.reshape(3, -1)
+        return np.full((simulator.num_envs, domain.horizon), low[G_TAKE_RATE])
+    return np.asarray(true_rules(simulator)[:, :, G_TAKE_RATE])
+
+
+def least_in_window(values: Float, first: Int, end: Int) -> Float:
+    """(orders,) least of ``values[first:end]`` for each order; no window is empty."""
+    edges = np.stack([first, np.maximum(end, first + 1)], axis=1).ravel()
+    return np.asarray(np.minimum.reduceat(np.append(values, np.inf), edges)[::2])
+
+
+def best_tier(domain: Any, bid: Float, tier: Int, take_rate: Float) -> Int:
+    """(orders,) best GPU class whose asks a bid can ever cover; below its own class if none.
+
+    Args:
+        take_rate: (orders,) the least that an order may meet.
+    """
     providers = domain.providers
     capital = providers[:, V_CAPITAL_USD_PER_GPU_H] * (1.0 + providers[:, V_MARKUP_EMPTY])
-    take_rate = float(domain.governed[G_TAKE_RATE])
     found = np.full(len(bid), -1, dtype=np.int64)
     for t in range(TIERS):
         asks = capital[providers[:, V_TIER] == t]
@@ -99,15 +121,15 @@ def best_tier(domain: Any, bid: Float, tier: Int) -> Int:
     return np.where(found >= tier, found, tier - 1)
 
 
-def episode_bound(domain: Any, world: World) -> float:
-    """The bound of one episode, USD."""
-    lp, constant = _programme(domain, world)
+def episode_bound(domain: Any, world: World, take_rates: Float) -> float:
+    """The bound of one episode, USD, with the take rate of each of its steps, (steps,)."""
+    lp, constant = _programme(domain, world, take_rates)
     lower = lp.solve().lower
     margin = _ABSOLUTE_MARGIN_USD + _RELATIVE_MARGIN * abs(lower)
     return constant - lower + margin
 
 
-def _programme(domain: Any, world: World) -> tuple[LinearProgramme, float]:
+def _programme(domain: Any, world: World, take_rates: Float) -> tuple[LinearProgramme, float]:
     """(programme in minus USD, USD that are there without it)."""
     s = domain.scenario
     per_hour = s.steps_per_hour
@@ -126,7 +148,9 @@ def _programme(domain: Any, world: World) -> tuple[LinearProgramme, float]:
     leased = orders[: world.present, J_DEPOSIT] > 0.0
     loss[: world.present] = np.where(leased, service.sla_share, unleased)
     loss[orders[:, J_DEADLINE] > horizon] = 0.0
-    top = best_tier(domain, bid, tier)
+    begin, end = arrival - world.first_step, deadline - world.first_step
+    least = least_in_window(take_rates, begin.astype(np.int64), end.astype(np.int64))
+    top = best_tier(domain, bid, tier, least)
     top[: world.present] = np.maximum(top, np.where(orders[:, 10] >= 0.0, TIERS - 1, top))[
         : world.present
     ]

@@ -13,6 +13,9 @@ from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int, pack_parameters
 from daogym.envs.core.rooms import SPLITS, RoomedDomain, checked_split, checked_window
 from daogym.envs.core.strict import hash_model
+from daogym.envs.dao.charter import Mode
+from daogym.envs.dao.governance_layout import Governance, pack_governance
+from daogym.envs.dao.proposal_view import charter_fields, operator_action_fields
 from daogym.envs.dao.staking import duty_width
 
 from . import kernel
@@ -27,6 +30,7 @@ from .layout import (
     N_SCHEDULER,
     ORDERS,
     OUT_WIDTH,
+    OUT_WIDTH_VOTED,
     PLACES,
     PRICINGS,
     SCALARS,
@@ -35,6 +39,7 @@ from .layout import (
     TIERS,
     V_GPUS,
     V_NODES,
+    VOTED_EVENTS,
     parameter_layout,
     state_layout,
 )
@@ -55,6 +60,7 @@ from .tables import (
 
 ActionMode = Literal["operator", "scheduler"]
 ACTION_MODES = ("operator", "scheduler")
+MODES: tuple[Mode, ...] = ("static", "voted", "agentic")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -77,13 +83,10 @@ class ComputeDomain(RoomedDomain):
     package = __package__
     currency = "USD"
     reported_events = (("jobs missed", "missed_jobs"),)
-    term_names, cost_names, event_names = TERMS, COSTS, EVENTS
-    out_width = OUT_WIDTH
+    term_names, cost_names = TERMS, COSTS
     step_serial = staticmethod(kernel.step_serial)
     step_parallel = staticmethod(kernel.step_parallel)
     reset_lanes = staticmethod(kernel.reset_lanes)
-    tables: tuple[Any, ...] = ()
-    reset_tables: tuple[Any, ...] = ()
 
     def __init__(
         self,
@@ -104,7 +107,19 @@ class ComputeDomain(RoomedDomain):
         self.horizon = scenario.episode_days * self.steps_per_day
         self.window_days = checked_window(window_days, scenario.episode_days)
         self.reward_scale = scenario.reward_scale
-        self.governed = scenario.charter.values(GOVERNED_PARAMETERS)
+        self.governed = scenario.charter.values(GOVERNED_PARAMETERS, modes=MODES)
+        self.governance: Governance | None = None
+        if scenario.charter.mode != "static":
+            self.governance = pack_governance(
+                scenario.charter,
+                GOVERNED_PARAMETERS,
+                steps_per_day=self.steps_per_day,
+                horizon=self.horizon,
+                treasury=True,
+            )
+        voted = self.governance is not None
+        self.event_names: tuple[str, ...] = EVENTS + VOTED_EVENTS if voted else EVENTS
+        self.out_width = OUT_WIDTH_VOTED if voted else OUT_WIDTH
         self.providers = provider_table(scenario)
         self.workload = workload(scenario)
         self.gpus = float(self.providers[:, V_GPUS].sum())
@@ -114,12 +129,24 @@ class ComputeDomain(RoomedDomain):
             len(self.providers), self.gpus, self.jobs_per_h,
             np.array([p.low for p in GOVERNED_PARAMETERS]),
             np.array([p.high for p in GOVERNED_PARAMETERS]),
+            *charter_fields(scenario.charter, GOVERNED_PARAMETERS, scenario.step_minutes / 60.0),
         )  # fmt: skip
         self.action_fields = _action_fields(self)
         self.state_layout = state_layout(
-            len(self.providers), self.n_nodes, scenario.job_slots, scenario.staking.window_proofs
-        )
+            len(self.providers), self.n_nodes, scenario.job_slots, scenario.staking.window_proofs,
+            None if self.governance is None else self.governance.state_sizes,
+        )  # fmt: skip
         self.scenario_hash = hash_model(scenario)[:16]
+
+    @property
+    def tables(self) -> tuple[Any, ...]:
+        """What every kernel call gets: the charter's vectors, none of them under a static one."""
+        return (() if self.governance is None else self.governance.vectors,)
+
+    @property
+    def reset_tables(self) -> tuple[Any, ...]:
+        """The same: `reset_lanes` begins the charter, too."""
+        return self.tables
 
     def start_day(self, date: str) -> int:
         """Weekday (0 = Monday) of ``monday`` or of a date such as ``2026-05-14``.
@@ -163,7 +190,7 @@ class ComputeDomain(RoomedDomain):
             ],
             "scalars": self._scalars(),
             "providers": self.providers,
-            "shape_share": [shape.share for shape in orders.shapes],
+            "shape_edges": np.cumsum([shape.share for shape in orders.shapes]),
             "shape_gpus": [shape.gpus for shape in orders.shapes],
             "shape_class": shape_kinds(s),
             "shape_tier": [shape.least_tier for shape in orders.shapes],
@@ -174,7 +201,7 @@ class ComputeDomain(RoomedDomain):
             "band_edges": orders.band_edges_h,
             "band_log_bid": orders.band_log_bid,
             "band_work": work.band_work,
-            "start_share": work.start_share,
+            "start_edges": np.cumsum(work.start_share),
             "tier_reference": tier_references(s),
             "region_price": s.electricity.price_usd_per_kwh,
             "region_carbon": s.electricity.carbon_kg_per_kwh,
@@ -278,6 +305,7 @@ class ComputeDomain(RoomedDomain):
             "opening_lag": 1.0
             - exact_power(2.718281828459045, -s.step_minutes / s.supply.opening_minutes),
             "outside_share": s.supply.outside_share,
+            "dao_treasury_cents": 100.0 * s.dao_treasury_usd,
         }
         return [values[name] for name in SCALARS]
 
@@ -312,9 +340,12 @@ def _action_fields(domain: ComputeDomain) -> FieldSet:
             Field("pricing_rule", "1", 0.0, float(len(PRICINGS)),
                   doc=f"rounded down: spread by {', '.join(PRICINGS)}"),
         ]  # fmt: skip
-    found = FieldSet(fields)
-    assert found.size == (N_SCHEDULER if domain.action_mode == "scheduler" else N_OPERATOR)
-    return found
+    assert FieldSet(fields).size == (
+        N_SCHEDULER if domain.action_mode == "scheduler" else N_OPERATOR
+    )
+    if domain.scenario.charter.mode == "agentic":
+        fields += operator_action_fields(GOVERNED_PARAMETERS)
+    return FieldSet(fields)
 
 
 assert tuple(p.name for p in GOVERNED_PARAMETERS) == GOVERNED and len(KNOT_PROBABILITIES) == KNOTS

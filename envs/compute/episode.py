@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.mathematics import exp
 from daogym.envs.core.random import as_int64, as_uint64, episode_key, integer, poisson
 from daogym.envs.dao.staking import STAKING_WIDTH
 from daogym.envs.dao.treasury import mint
 
+from .govern import advance_votes, begin_governance
 from .jobs import draw_order, fail_jobs, jobs_of, look_at_jobs
 from .layout import (
     BALANCES,
@@ -35,6 +36,7 @@ from .layout import (
     N_OPERATOR,
     OUT_EVENT,
     OUT_WIDTH,
+    OUT_WIDTH_VOTED,
     P_GOVERNED_INITIAL,
     P_LAW_RESIDUAL,
     P_MODES,
@@ -42,9 +44,8 @@ from .layout import (
     P_SCALARS,
     P_SIZES,
     P_STAKING,
-    P_START_SHARE,
+    P_START_EDGES,
     PROVIDER_WIDTH,
-    S_ACCOUNTS,
     S_ACTION,
     S_CAPACITY_GPUS,
     S_DONE,
@@ -57,6 +58,7 @@ from .layout import (
     S_FORCED_DAY,
     S_GOVERNED,
     S_HALTED,
+    S_MARKET_ACCOUNTS,
     S_N_JOBS,
     S_REPUTATION,
     S_REWARD_PER_DAY,
@@ -87,7 +89,7 @@ from .layout import (
     Z_PROVIDERS,
     Z_STEPS_PER_HOUR,
 )
-from .matching import BOARD_ROWS, match_orders
+from .matching import BOARD_WIDTH, match_orders
 from .money import accounts_of, collateral_ratio, totals_of
 from .offers import contract_capacity, open_all, set_offers
 from .request import REQUEST_WIDTH, make_request
@@ -112,7 +114,9 @@ SPLIT_EPISODES = 1 << 40
 
 
 @kernel_function
-def begin_episode(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float) -> None:
+def begin_episode(
+    lane: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int, out: Float
+) -> None:
     """Begin the lane's next episode on a drawn (or forced) weekday. `out` row 0 is left cleared."""
     sizes, modes = pi[P_SIZES], pi[P_MODES]
     episode = si[lane, pi[S_EPISODE]] + 1
@@ -137,17 +141,19 @@ def begin_episode(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float)
         sf[lane, pi[S_GOVERNED] + g] = pf[pi[P_GOVERNED_INITIAL] + g]
     for a in range(N_OPERATOR):
         sf[lane, pi[S_ACTION] + a] = 0.0
+    if len(charter) > 0:
+        begin_governance(lane, key, charter, pf, pi, sf, si)
     begin_intensity(lane, key, pf, pi, sf)
     begin_prices(lane, key, pf, pi, sf)
     set_prices(lane, step, pf, pi, sf, si)
     begin_nodes(lane, key, step, pf, pi, sf, si)
     _begin_books(lane, pf, pi, sf, si)
     _begin_jobs(lane, key, step, pf, pi, sf, si, out)
-    credits = si[lane, pi[S_ACCOUNTS] + ESCROW] / MICRO
+    credits = si[lane, pi[S_MARKET_ACCOUNTS] + ESCROW] / MICRO
     sf[lane, pi[S_VAULT_TOKENS]] = (
         pf[pi[P_SCALARS] + X_COLLATERAL_RATIO] * credits / oracle_price(lane, pi, sf)
     )
-    for c in range(OUT_WIDTH):
+    for c in range(OUT_WIDTH_VOTED if len(charter) > 0 else OUT_WIDTH):
         out[0, lane, c] = 0.0
         sf[lane, pi[S_SUMS] + c] = 0.0
 
@@ -206,7 +212,7 @@ def _begin_jobs(lane: int, key: Any, step: int, pf: Float, pi: Int, sf: Float, s
     keys = np.empty(slots)
     for i in range(count):
         draw_order(
-            jobs[i], key, STREAM_FIRST_JOB, STREAM_FIRST_TERMS, step, i, pi[P_START_SHARE],
+            jobs[i], key, STREAM_FIRST_JOB, STREAM_FIRST_TERMS, step, i, pi[P_START_EDGES],
             pi[P_LAW_RESIDUAL], pf, pi,
         )  # fmt: skip
         queue[i] = i
@@ -219,27 +225,29 @@ def _begin_jobs(lane: int, key: Any, step: int, pf: Float, pi: Int, sf: Float, s
     request, clean = np.zeros(REQUEST_WIDTH), np.zeros(N_OPERATOR)
     make_request(lane, clean, pf, pi, sf, request)
     match_orders(
-        lane, count, 0.0, queue, keys, rows, jobs, free, np.empty((BOARD_ROWS, n_providers)),
+        lane, count, 0.0, queue, keys, rows, jobs, free, np.empty((n_providers, BOARD_WIDTH)),
         np.empty(TIERS, dtype=np.int64), np.empty(TIERS), np.empty(TIERS),
         np.zeros(CLASSES), request, pf, pi, sf, si, out,
     )  # fmt: skip
     for p in range(n_providers):
         sf[lane, pi[S_USED_GPUS] + p] = sf[lane, pi[S_CAPACITY_GPUS] + p] - free[p]
     look_at_jobs(lane, jobs, pf, pi, sf, si)
-    contract_capacity(lane, request, pf, pi, sf, 1.0)
+    contract_capacity(lane, request, np.empty(TIERS), np.empty(TIERS), pf, pi, sf, 1.0)
     set_offers(lane, pf, pi, sf, si, working)
     sf[lane, pi[S_FLOW] + F_PAID_DAY] = 0.0
 
 
-@kernel_function
+@inlined_function
 def advance_clock(
     lane: int, jobs: Float, failed: Float, working: Float, scratch: Float, pf: Float, pi: Int,
-    sf: Float, si: Int, out: Float,
+    charter: Any, sf: Float, si: Int, out: Float,
 ) -> None:  # fmt: skip
-    """End of the step: the next step's prices, nodes and token; failures send work back."""
+    """End of the step: the next step's rules, prices, nodes, token; failures send work back."""
     step = si[lane, pi[S_STEP]] + 1
     si[lane, pi[S_STEP]] = step
     key = as_uint64(si[lane, pi[S_EPISODE_KEY]])
+    if len(charter) > 0:
+        advance_votes(lane, key, charter, pf, pi, sf, si, out)
     per_hour = pi[pi[P_SIZES] + Z_STEPS_PER_HOUR]
     if step % per_hour == 0:
         advance_intensity(lane, key, step // per_hour, pf, pi, sf)

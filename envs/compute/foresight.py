@@ -21,7 +21,7 @@ from .layout import (
     J_PROVIDER,
     JOB_WIDTH,
     P_LAW_LOG_STEPS,
-    P_SHAPE_SHARE,
+    P_SHAPE_EDGES,
     P_SIZES,
     REGIONS,
     S_EPISODE_KEY,
@@ -94,7 +94,7 @@ def record_world(
         for i in range(count_arrivals(0, step, pf, pi, sf, si)):
             row = orders[count] if count < len(orders) else spare
             draw_order(
-                row, key, STREAM_JOB, STREAM_TERMS, step, i, pi[P_SHAPE_SHARE],
+                row, key, STREAM_JOB, STREAM_TERMS, step, i, pi[P_SHAPE_EDGES],
                 pi[P_LAW_LOG_STEPS], pf, pi,
             )  # fmt: skip
             count += 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.mathematics import exp
 from daogym.envs.core.random import normal, uniform, uniform_pair
@@ -95,7 +95,7 @@ FAILED_WEIGHT, COMPLETED_WEIGHT = 0.05, 0.01
 GPUS_PER_FAILING_NODE = 8.0
 
 
-@kernel_function
+@inlined_function
 def jobs_of(lane: int, pi: Int, sf: Float) -> Float:
     """The lane's job table, (slots + 1, JOB_WIDTH); the last row is for an order without a slot."""
     rows = pi[pi[P_SIZES] + Z_JOBS] + 1
@@ -103,22 +103,22 @@ def jobs_of(lane: int, pi: Int, sf: Float) -> Float:
     return sf[lane, first : first + rows * JOB_WIDTH].reshape((rows, JOB_WIDTH))
 
 
-@kernel_function
-def draw_shape(u: float, shares: int, pf: Float) -> tuple[int, float]:
+@inlined_function
+def draw_shape(u: float, edges: int, pf: Float) -> tuple[int, float]:
     """A shape by its share, and what is left of u as a uniform number of its own.
 
-    `shares` is the place of the shapes' shares in `pf`.
+    `edges` is the place of the cumulated shares in `pf`.
     """
-    low = 0.0
-    for s in range(SHAPES - 1):
-        high = low + pf[shares + s]
-        if u < high:
-            return s, (u - low) / (high - low)
-        low = high
-    return SHAPES - 1, min((u - low) / max(1.0 - low, 1e-12), 1.0)
+    s = 0
+    for k in range(SHAPES - 1):
+        s += 1 if u >= pf[edges + k] else 0
+    low = pf[edges + s - 1] if s > 0 else 0.0
+    if s < SHAPES - 1:
+        return s, (u - low) / (pf[edges + s] - low)
+    return s, min((u - low) / max(1.0 - low, 1e-12), 1.0)
 
 
-@kernel_function
+@inlined_function
 def fill_row(
     row: Float, shape: int, work: float, patience: float, z: float, step: int, pf: Float, pi: Int
 ) -> None:
@@ -151,26 +151,26 @@ def fill_row(
         row[c] = 0.0
 
 
-@kernel_function
+@inlined_function
 def draw_order(
-    row: Float, key: Any, size_stream: int, terms_stream: int, step: int, index: int, shares: int,
+    row: Float, key: Any, size_stream: int, terms_stream: int, step: int, index: int, edges: int,
     laws: int, pf: Float, pi: Int,
 ) -> None:  # fmt: skip
     """Order number `index` that arrives in this step; `laws` is the table of its durations."""
     first, second = uniform_pair(key, size_stream, step, index)
-    shape, patience = draw_shape(first, shares, pf)
+    shape, patience = draw_shape(first, edges, pf)
     work = duration_steps(second, shape, laws, pf, pi)
     z = normal(key, terms_stream, step, index)
     fill_row(row, shape, work, patience, z, step, pf, pi)
 
 
-@kernel_function
+@inlined_function
 def order_value(row: Float, dt_h: float) -> float:
     """What an order is worth to its tenant, USD."""
     return float(row[J_BID] * row[J_GPUS] * row[J_WORK] * dt_h)
 
 
-@kernel_function
+@inlined_function
 def remove_row(lane: int, j: int, jobs: Float, pi: Int, si: Int) -> None:
     """The last row in use takes the place of row j."""
     last = si[lane, pi[S_N_JOBS]] - 1
@@ -274,7 +274,7 @@ def fail_jobs(
             restart_order(lane, j, jobs, pf, pi, sf, out)
 
 
-@kernel_function
+@inlined_function
 def count_job(row: Float, step: float, load: Float) -> None:
     """Add one row to `load` (N_LOAD,): what waits and what runs, by band and by tier."""
     band = int(row[J_BAND])
@@ -291,7 +291,7 @@ def count_job(row: Float, step: float, load: Float) -> None:
     load[L_TIER_QUEUED + int(row[J_TIER])] += gpus
 
 
-@kernel_function
+@inlined_function
 def finish_load(load: Float, dt_h: float) -> None:
     """Sums of `count_job` to means: of ln(bid / reference), of hours left and of hours done."""
     for band in range(BANDS):
@@ -313,7 +313,7 @@ def look_at_jobs(lane: int, jobs: Float, pf: Float, pi: Int, sf: Float, si: Int)
     finish_load(load, pf[pi[P_SCALARS] + X_DT_H])
 
 
-@kernel_function
+@inlined_function
 def drop_hopeless(
     lane: int, queue: Int, jobs: Float, used: Float, class_used: Float, pf: Float, pi: Int,
     sf: Float, si: Int, out: Float,

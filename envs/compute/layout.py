@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from daogym.envs.core.layout import Layout, Part
+from daogym.envs.dao.capture_report import CAPTURE_NAMES
+from daogym.envs.dao.lane_layout import LANE_PARTS, N_LANE_PARTS, lane_parts
 from daogym.envs.dao.staking import STAKING_WIDTH, duty_width
 from daogym.envs.dao.treasury import TOTALS_WIDTH
 
 TERMS = (
     "served", "lost_progress", "energy", "capacity", "clawback", "sla", "expired", "rejected",
+    "bond",
 )  # fmt: skip
 COSTS = ("collateral", "sla_misses", "concentration", "treasury", "carbon")
 EVENTS = (
@@ -29,6 +32,8 @@ EVENTS = (
     "clawed_back_usd", "sla_credits_usd", "slashed_usd", "jailed_steps", "halted_steps",
     "unbacked_tokens",
 )  # fmt: skip
+VOTED_EVENTS = CAPTURE_NAMES
+"""Reported under a charter that is voted on, after `EVENTS`, when an episode ends."""
 GOVERNED = (
     "take_rate_share",
     "spread_cap_share",
@@ -41,7 +46,8 @@ GOVERNED = (
 )
 (
     T_SERVED, T_LOST_PROGRESS, T_ENERGY, T_CAPACITY, T_CLAWBACK, T_SLA, T_EXPIRED, T_REJECTED,
-) = range(8)  # fmt: skip
+    T_BOND,
+) = range(9)  # fmt: skip
 (K_COLLATERAL, K_SLA, K_CONCENTRATION, K_TREASURY, K_CARBON) = range(5)
 (
     E_INTERVENTIONS, E_REVERTS, E_SHIELD_DELTA_USD, E_INVALID_ACTIONS,
@@ -52,7 +58,8 @@ GOVERNED = (
     E_CAPACITY_GPU_H, E_OFFERED_GPU_H, E_WAIT_H, E_ENERGY_KWH, E_CARBON_KG, E_PAID_USD,
     E_CLAWED_BACK_USD,
     E_SLA_CREDITS_USD, E_SLASHED_USD, E_JAILED_STEPS, E_HALTED_STEPS, E_UNBACKED_TOKENS,
-) = range(31)  # fmt: skip
+    E_CAPTURE,
+) = range(32)  # fmt: skip
 (
     G_TAKE_RATE, G_SPREAD_CAP, G_LEAST_STAKE, G_SLASH, G_SMALL_TENANT, G_PROVIDER_CAP,
     G_TREASURY_FLOOR, G_CARBON_CAP,
@@ -62,6 +69,7 @@ OUT_REWARD, OUT_BASELINE, OUT_STEPS, OUT_COST = 0, 1, 2, 3
 OUT_TERM = OUT_COST + N_COST
 OUT_EVENT = OUT_TERM + N_TERM
 OUT_WIDTH = OUT_EVENT + N_EVENT
+OUT_WIDTH_VOTED = OUT_WIDTH + len(VOTED_EVENTS)
 
 BANDS = 4
 """Duration bands that a tenant declares; the operator does not know the duration itself."""
@@ -112,16 +120,16 @@ ESCROW, TREASURY, BALANCES = 0, 1, 2
 N_PURPOSE = 6
 
 PARAMETER_NAMES = (
-    "sizes", "modes", "staking", "scalars", "providers", "shape_share", "shape_gpus",
+    "sizes", "modes", "staking", "scalars", "providers", "shape_edges", "shape_gpus",
     "shape_class", "shape_tier", "shape_law", "law_log_steps", "law_residual", "knots",
-    "band_edges", "band_log_bid", "band_work", "start_share", "tier_reference",
+    "band_edges", "band_log_bid", "band_work", "start_edges", "tier_reference",
     "region_price", "region_carbon", "region_shape", "region_solar", "week_factor", "week_block",
     "governed_initial", "observation_low", "observation_scale", "clock", "opening",
 )  # fmt: skip
 (
-    P_SIZES, P_MODES, P_STAKING, P_SCALARS, P_PROVIDERS, P_SHAPE_SHARE, P_SHAPE_GPUS,
+    P_SIZES, P_MODES, P_STAKING, P_SCALARS, P_PROVIDERS, P_SHAPE_EDGES, P_SHAPE_GPUS,
     P_SHAPE_CLASS, P_SHAPE_TIER, P_SHAPE_LAW, P_LAW_LOG_STEPS, P_LAW_RESIDUAL, P_KNOTS,
-    P_BAND_EDGES, P_BAND_LOG_BID, P_BAND_WORK, P_START_SHARE, P_TIER_REFERENCE,
+    P_BAND_EDGES, P_BAND_LOG_BID, P_BAND_WORK, P_START_EDGES, P_TIER_REFERENCE,
     P_REGION_PRICE, P_REGION_CARBON, P_REGION_SHAPE, P_REGION_SOLAR, P_WEEK_FACTOR, P_WEEK_BLOCK,
     P_GOVERNED_INITIAL, P_OBSERVATION_LOW, P_OBSERVATION_SCALE, P_CLOCK, P_OPENING,
 ) = range(29)  # fmt: skip
@@ -158,6 +166,7 @@ SCALARS = (
     "admission_rise_0", "admission_rise_1", "admission_rise_2", "admission_rise_3",
     "admission_knee", "spread_rise", "spread_idle", "spread_full",
     "standby", "standby_demand", "standby_scale", "opening_lag", "outside_share",
+    "dao_treasury_cents",
 )  # fmt: skip
 (
     X_DT_H, X_ARRIVALS, X_LOG_VARIANCE, X_SIGMA_HOUR, X_SIGMA_SLOW, X_SLOW_PERSISTENCE,
@@ -179,26 +188,28 @@ SCALARS = (
     X_ADMISSION_RISE_0, X_ADMISSION_RISE_1, X_ADMISSION_RISE_2, X_ADMISSION_RISE_3,
     X_ADMISSION_KNEE, X_SPREAD_RISE, X_SPREAD_IDLE, X_SPREAD_FULL,
     X_STANDBY, X_STANDBY_DEMAND, X_STANDBY_SCALE, X_OPENING_LAG, X_OUTSIDE_SHARE,
-) = range(73)  # fmt: skip
+    X_DAO_TREASURY_CENTS,
+) = range(74)  # fmt: skip
 
 STATE_NAMES = (
     "root_key", "episode", "episode_key", "forced_day", "first_day", "step", "started", "done",
     "n_jobs", "halted", "next_node_change", "node_up", "node_change", "duty", "staking",
-    "accounts", "totals",
+    "market_accounts", "totals",
     "z_slow", "z_hour", "price_noise", "region_price", "region_carbon", "used_gpus",
     "capacity_gpus", "contracted", "up_share", "ask", "reputation", "reward_per_day",
     "flow", "action",
-    "token_price", "feed", "vault_tokens", "load", "governed", "sums", "jobs",
+    "token_price", "feed", "vault_tokens", "load", "sums", "jobs", *LANE_PARTS,
 )  # fmt: skip
 (
     S_ROOT_KEY, S_EPISODE, S_EPISODE_KEY, S_FORCED_DAY, S_FIRST_DAY, S_STEP, S_STARTED, S_DONE,
     S_N_JOBS, S_HALTED, S_NEXT_NODE_CHANGE, S_NODE_UP, S_NODE_CHANGE, S_DUTY, S_STAKING,
-    S_ACCOUNTS, S_TOTALS,
+    S_MARKET_ACCOUNTS, S_TOTALS,
     S_Z_SLOW, S_Z_HOUR, S_PRICE_NOISE, S_REGION_PRICE, S_REGION_CARBON, S_USED_GPUS,
     S_CAPACITY_GPUS, S_CONTRACTED, S_UP_SHARE, S_ASK, S_REPUTATION, S_REWARD_PER_DAY,
     S_FLOW, S_ACTION,
-    S_TOKEN_PRICE, S_FEED, S_VAULT_TOKENS, S_LOAD, S_GOVERNED, S_SUMS, S_JOBS,
-) = range(N_PARAMETER, N_PARAMETER + 38)  # fmt: skip
+    S_TOKEN_PRICE, S_FEED, S_VAULT_TOKENS, S_LOAD, S_SUMS, S_JOBS,
+    S_GOVERNED,
+) = range(N_PARAMETER, N_PARAMETER + 51 - N_LANE_PARTS)  # fmt: skip
 
 # Inside "flow": measured streams that an operator watches, as moving averages.
 (
@@ -214,8 +225,15 @@ N_FLOW = 8
 N_LOAD = 32
 
 
-def state_layout(n_providers: int, n_nodes: int, n_jobs: int, duty_steps: int) -> Layout:
-    """Parts of one lane's state for a market of these sizes."""
+def state_layout(
+    n_providers: int, n_nodes: int, n_jobs: int, duty_steps: int,
+    governance: Mapping[str, tuple[int, ...]] | None = None,
+) -> Layout:  # fmt: skip
+    """Parts of one lane's state for a market of these sizes.
+
+    Args:
+        governance: shapes of what a voted charter keeps in a lane, by name; none for a static one.
+    """
 
     def integer(name: str, shape: tuple[int, ...], doc: str) -> Part:
         return Part(name, shape, doc, integer=True)
@@ -238,7 +256,7 @@ def state_layout(n_providers: int, n_nodes: int, n_jobs: int, duty_steps: int) -
             integer("node_change", (n_nodes,), "step at which the node fails or is repaired"),
             integer("duty", (n_providers, duty_width(duty_steps)), "proof windows and jail"),
             integer("staking", (STAKING_WIDTH,), "rules of the proofs in force"),
-            integer("accounts", (BALANCES + 2 * n_providers,), "micro-USD, see ESCROW"),
+            integer("market_accounts", (BALANCES + 2 * n_providers,), "micro-USD, see ESCROW"),
             integer("totals", (N_PURPOSE + 1, TOTALS_WIDTH), "micro-USD that came and went"),
             Part("z_slow", (), "log intensity of arrivals, slow part"),
             Part("z_hour", (), "log intensity of arrivals, this hour's part"),
@@ -258,9 +276,10 @@ def state_layout(n_providers: int, n_nodes: int, n_jobs: int, duty_steps: int) -
             Part("feed", (3,), "oracle: last report, the one before, one held as an outlier"),
             Part("vault_tokens", (), "tokens that back the escrowed credits"),
             Part("load", (N_LOAD,), "queued and running work, by band and by tier"),
-            Part("governed", (N_GOVERNED,), "charter parameters in force"),
-            Part("sums", (OUT_WIDTH,), "sums of all outputs over this episode"),
+            Part("sums", (OUT_WIDTH_VOTED if governance else OUT_WIDTH,),
+                 "sums of all outputs over this episode"),
             Part("jobs", (n_jobs + 1, JOB_WIDTH), "the job table and a spare row, see J_ columns"),
+            *lane_parts(N_GOVERNED, governance),
         ]
     )  # fmt: skip
 
@@ -276,13 +295,13 @@ def parameter_layout(n_providers: int, n_observation: int) -> Layout:
             integer("sizes", 9), integer("modes", 4), integer("staking", STAKING_WIDTH),
             Part("scalars", (len(SCALARS),)),
             Part("providers", (n_providers, PROVIDER_WIDTH)),
-            Part("shape_share", (SHAPES,)), Part("shape_gpus", (SHAPES,)),
+            Part("shape_edges", (SHAPES,)), Part("shape_gpus", (SHAPES,)),
             integer("shape_class", SHAPES), integer("shape_tier", SHAPES),
             integer("shape_law", SHAPES),
             Part("law_log_steps", (SHAPES, KNOTS)), Part("law_residual", (SHAPES, KNOTS)),
             Part("knots", (KNOTS,)), Part("band_edges", (BANDS - 1,)),
             Part("band_log_bid", (BANDS,)), Part("band_work", (BANDS,)),
-            Part("start_share", (SHAPES,)), Part("tier_reference", (TIERS,)),
+            Part("start_edges", (SHAPES,)), Part("tier_reference", (TIERS,)),
             Part("region_price", (REGIONS,)), Part("region_carbon", (REGIONS,)),
             Part("region_shape", (REGIONS, 24)), Part("region_solar", (REGIONS, 24)),
             Part("week_factor", (HOURS_PER_WEEK,)), Part("week_block", (HOURS_PER_WEEK,)),
@@ -301,5 +320,5 @@ def scalar_names() -> Mapping[str, int]:
 
 
 parameter_layout(1, 1).check_order(globals(), "P_")
-state_layout(1, 1, 1, 1).check_order(globals(), "S_", N_PARAMETER)
-assert len(SCALARS) == X_OUTSIDE_SHARE + 1 and len(EVENTS) == E_UNBACKED_TOKENS + 1
+state_layout(1, 1, 1, 1).check_order(globals(), "S_", N_PARAMETER, S_GOVERNED + 1)
+assert len(SCALARS) == X_DAO_TREASURY_CENTS + 1 and len(EVENTS) == E_CAPTURE

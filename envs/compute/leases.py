@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.treasury import burn, transfer
 
@@ -61,7 +61,7 @@ from .money import (
 )
 
 
-@kernel_function
+@inlined_function
 def begin_lease(lane: int, row: Float, p: int, price: float, pf: Float, pi: Int, sf: Float,
                 si: Int, out: Float) -> int:  # fmt: skip
     """An order begins at a provider; what the tenant deposits, micro-USD.
@@ -83,7 +83,7 @@ def begin_lease(lane: int, row: Float, p: int, price: float, pf: Float, pi: Int,
     return micro
 
 
-@kernel_function
+@inlined_function
 def serve(lane: int, jobs: Float, used: Float, paid: Int, pf: Float, pi: Int, sf: Float, si: Int,
           out: Float) -> None:  # fmt: skip
     """What runs makes a step of progress; pay accrues; what is done leaves; the rest is counted.
@@ -148,7 +148,7 @@ def serve(lane: int, jobs: Float, used: Float, paid: Int, pf: Float, pi: Int, sf
         pay_out(lane, paid, fees, refunds, pi, sf, si, out)
 
 
-@kernel_function
+@inlined_function
 def pay_out(lane: int, paid: Int, fees: int, refunds: int, pi: Int, sf: Float, si: Int,
             out: Float) -> None:  # fmt: skip
     """Escrow pays the step's providers and the treasury, and what completed leases leave over."""

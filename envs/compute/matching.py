@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
 
 from .layout import (
@@ -78,13 +78,13 @@ from .request import (
 )
 
 ROOM = 1e-9
-# Rows of the board of one step's matching: idle and busy GPUs, price with fees, weighted ask, and
-# what else enters the score.
-(B_FREE, B_AT_WORK, B_PRICE, B_ASK_SCORE, B_SCORE) = range(5)
-BOARD_ROWS = 5
+# A row of the board of one step's matching, one for each provider with room: its column in the
+# opening order, idle and busy GPUs, price with fees, weighted ask, and what else enters the score.
+(B_COLUMN, B_FREE, B_AT_WORK, B_PRICE, B_ASK_SCORE, B_SCORE) = range(6)
+BOARD_WIDTH = 6
 
 
-@kernel_function
+@inlined_function
 def order_key(row: Float, rule: int, request: Float, class_used: Float, pf: Float,
               pi: Int) -> float:  # fmt: skip
     """Place of an order in the queue under an order rule; the largest comes first."""
@@ -105,7 +105,7 @@ def order_key(row: Float, rule: int, request: Float, class_used: Float, pf: Floa
     return float(row[J_GPUS] / 16.0 - expected / 192.0)
 
 
-@kernel_function
+@inlined_function
 def push(keys: Float, rows: Int, n: int, key: float, row: int) -> None:
     """Put an order into the heap of n: largest key on top, of equals the smallest row."""
     i = n
@@ -118,7 +118,7 @@ def push(keys: Float, rows: Int, n: int, key: float, row: int) -> None:
     keys[i], rows[i] = key, row
 
 
-@kernel_function
+@inlined_function
 def pop(keys: Float, rows: Int, n: int) -> None:
     """Take the top off the heap of n."""
     key, row = keys[n - 1], rows[n - 1]
@@ -139,46 +139,97 @@ def pop(keys: Float, rows: Int, n: int) -> None:
     keys[i], rows[i] = key, row
 
 
-@kernel_function
-def set_board(
-    lane: int, free: Float, board: Float, first: Int, request: Float, pf: Float, pi: Int, sf: Float
-) -> float:
-    """What matching compares of each provider, (BOARD_ROWS, providers): see the B_ rows.
+@inlined_function
+def look_for_room(
+    lane: int, free: Float, room: Float, cheapest: Float, request: Float, pf: Float, pi: Int,
+    sf: Float,
+) -> float:  # fmt: skip
+    """The most idle GPUs at one provider and the least price with fees of any that has some.
 
-    Columns are ordered by class, and the cheapest first within it; `first` (tiers + 1,) gets the
-    column where each class begins. The result is the GPUs that work, on offer or not.
+    Both (tiers,) over providers of a class or better. The result is the GPUs that work, on offer
+    or not.
+    """
+    take = 1.0 + sf[lane, pi[S_GOVERNED] + G_TAKE_RATE]
+    opening, table = pi[P_OPENING], pi[P_PROVIDERS]
+    asks, shares = pi[S_ASK], pi[S_UP_SHARE]
+    room[:] = 0.0
+    cheapest[:] = np.inf
+    working = 0.0
+    for i in range(len(free)):
+        p = pi[opening + i]
+        v = table + p * PROVIDER_WIDTH
+        working += pf[v + V_GPUS] * sf[lane, shares + p]
+        idle = free[p] + ROOM
+        if idle > 0.0:
+            tier = int(pf[v + V_TIER])
+            room[tier] = max(room[tier], idle)
+            if idle > 2.0 * ROOM:
+                price = sf[lane, asks + p] * (take + request[R_SPREAD + tier])
+                cheapest[tier] = min(cheapest[tier], price)
+    for t in range(TIERS - 2, -1, -1):
+        room[t] = max(room[t], room[t + 1])
+        cheapest[t] = min(cheapest[t], cheapest[t + 1])
+    return working
+
+
+@inlined_function
+def set_board(
+    lane: int, least: float, free: Float, board: Float, first: Int, request: Float, pf: Float,
+    pi: Int, sf: Float,
+) -> int:  # fmt: skip
+    """Fill the board (providers, BOARD_WIDTH) with who has room for `least` GPUs; how many rows.
+
+    Rows are ordered by class, and the cheapest first within it; `first` (tiers,) gets the row
+    where each class begins.
     """
     take = 1.0 + sf[lane, pi[S_GOVERNED] + G_TAKE_RATE]
     place = int(request[R_PLACE])
-    working = 0.0
-    n = board.shape[1]
-    first[:] = n
-    for i in range(n):
+    n, begun = 0, 0
+    for i in range(len(free)):
         p = pi[pi[P_OPENING] + i]
+        if free[p] - least < -ROOM:
+            continue
         v = pi[P_PROVIDERS] + p * PROVIDER_WIDTH
         tier = int(pf[v + V_TIER])
-        for t in range(tier + 1):
-            first[t] = min(first[t], i)
+        while begun <= tier:
+            first[begun] = n
+            begun += 1
         ask = sf[lane, pi[S_ASK] + p]
-        working += pf[v + V_GPUS] * sf[lane, pi[S_UP_SHARE] + p]
-        board[B_FREE, i] = free[p]
-        board[B_AT_WORK, i] = sf[lane, pi[S_CAPACITY_GPUS] + p] - free[p]
-        board[B_PRICE, i] = ask * (take + request[R_SPREAD + tier])
-        board[B_ASK_SCORE, i] = 0.0
-        board[B_SCORE, i] = 0.0
+        row = board[n]
+        row[B_COLUMN] = i
+        row[B_FREE] = free[p]
+        row[B_AT_WORK] = sf[lane, pi[S_CAPACITY_GPUS] + p] - free[p]
+        row[B_PRICE] = ask * (take + request[R_SPREAD + tier])
+        row[B_ASK_SCORE] = 0.0
+        row[B_SCORE] = 0.0
         if place == PLACE_MARKET:
             carbon = pf[v + V_KW_PER_GPU] * sf[lane, pi[S_REGION_CARBON] + int(pf[v + V_REGION])]
-            board[B_ASK_SCORE, i] = request[R_PRICE] * ask
-            board[B_SCORE, i] = (
+            row[B_ASK_SCORE] = request[R_PRICE] * ask
+            row[B_SCORE] = (
                 request[R_RELIABILITY] * (1.0 - sf[lane, pi[S_REPUTATION] + p])
                 + request[R_CARBON] * carbon
             )
         elif place == PLACE_FIRST_FIT:
-            board[B_SCORE, i] = float(p)
-    return working
+            row[B_SCORE] = float(p)
+        n += 1
+    while begun < TIERS:
+        first[begun] = n
+        begun += 1
+    return n
 
 
-@kernel_function
+@inlined_function
+def close_row(board: Float, first: Int, k: int, n: int) -> None:
+    """Row k of the board's n has no room any more: the rows behind it move up."""
+    for i in range(k, n - 1):
+        for c in range(BOARD_WIDTH):
+            board[i, c] = board[i + 1, c]
+    for t in range(TIERS):
+        if first[t] > k:
+            first[t] -= 1
+
+
+@inlined_function
 def fit_weight(request: Float, pf: Float, pi: Int) -> float:
     """Score of a GPU that stays free at the provider that is chosen."""
     place = int(request[R_PLACE])
@@ -190,35 +241,32 @@ def fit_weight(request: Float, pf: Float, pi: Int) -> float:
     return -1.0 if place == PLACE_DOT_PRODUCT else 0.0
 
 
-@kernel_function
+@inlined_function
 def choose_provider(
-    row: Float, need: float, first: int, board: Float, ceiling: float, inverse: float, fit: float
+    bid: float, need: float, offers: Float, ceiling: float, inverse: float, fit: float
 ) -> tuple[int, bool]:
-    """The column of the provider an order goes to (-1: none), and whether any had the room.
+    """The row of `offers` an order goes to (-1: none), and whether any had the room.
 
     Args:
-        first: column from which on the GPU class is good enough.
+        offers: rows of the board whose GPU class is good enough.
         ceiling: the charter's limit of the GPUs at work at one provider.
         inverse: 1 / reference price of the order's class.
         fit: see `fit_weight`.
     """
-    bid = row[J_BID]
     best, best_score, room = -1, np.inf, False
-    # Without branches: which providers fail a test is hard to predict.
-    for p in range(first, board.shape[1]):
-        left = board[B_FREE, p] - need
-        fits = left >= -ROOM
-        room = room | fits
-        taken = fits & (board[B_PRICE, p] <= bid) & (board[B_AT_WORK, p] + need <= ceiling)
-        score = board[B_ASK_SCORE, p] * inverse + board[B_SCORE, p] + fit * left
-        score = score if taken else np.inf
-        better = score < best_score
-        best = p if better else best
-        best_score = score if better else best_score
+    for k in range(len(offers)):
+        left = offers[k, B_FREE] - need
+        if left < -ROOM:
+            continue
+        room = True
+        if offers[k, B_PRICE] <= bid and offers[k, B_AT_WORK] + need <= ceiling:
+            score = offers[k, B_ASK_SCORE] * inverse + offers[k, B_SCORE] + fit * left
+            if score < best_score:
+                best, best_score = k, score
     return best, room
 
 
-@kernel_function
+@inlined_function
 def match_orders(
     lane: int, waiting: int, gangs: float, queue: Int, keys: Float, rows: Int, jobs: Float,
     free: Float, board: Float, first: Int, room: Float, cheapest: Float, class_used: Float,
@@ -226,30 +274,25 @@ def match_orders(
 ) -> None:  # fmt: skip
     """Begin leases in the queue's order as far as there is room; orders without room are passed.
 
-    `free` (providers,) holds the idle GPUs; `board`, `first` (tiers,), `room` and `cheapest`
-    (tiers,), `keys` and `rows` are scratch.
+    `free` (providers,) holds the idle GPUs; `board` (providers, BOARD_WIDTH), `first`, `room` and
+    `cheapest` (tiers,), `keys` and `rows` are scratch.
     """
     if si[lane, pi[S_HALTED]] == 1 or waiting == 0:
         return
     rule = int(request[R_ORDER])
-    total = set_board(lane, free, board, first, request, pf, pi, sf)
-    columns = board.shape[1]
-    most, least, column = 0.0, np.inf, columns
-    for t in range(TIERS - 1, -1, -1):
-        while column > first[t]:
-            column -= 1
-            idle = board[B_FREE, column] + ROOM
-            most = max(most, idle)
-            least = min(least, board[B_PRICE, column]) if idle > 2.0 * ROOM else least
-        room[t], cheapest[t] = most, least
-    n = 0
+    total = look_for_room(lane, free, room, cheapest, request, pf, pi, sf)
+    n, least = 0, np.inf
     for i in range(waiting):
         row = jobs[queue[i]]
         need = row[J_GPUS] * min(1.0, row[J_REMAINING])
         tier = int(row[J_TIER])
         if need <= room[tier] and row[J_BID] >= cheapest[tier]:
             push(keys, rows, n, order_key(row, rule, request, class_used, pf, pi), queue[i])
+            least = min(least, need)
             n += 1
+    if n == 0:
+        return
+    offers = set_board(lane, least, free, board, first, request, pf, pi, sf)
     for_gangs = (1.0 - sf[lane, pi[S_GOVERNED] + G_SMALL_TENANT]) * total
     ceiling = max(sf[lane, pi[S_GOVERNED] + G_PROVIDER_CAP] * total, 1.0)
     if pi[pi[P_MODES] + M_MARKET] == 0:
@@ -277,20 +320,25 @@ def match_orders(
             out[0, lane, OUT_EVENT + E_REVERTS] += 1.0
             continue
         inverse = 1.0 / pf[references + tier]
-        i, had_room = choose_provider(row, need, first[tier], board, ceiling, inverse, fit)
+        begin = first[tier]
+        k, had_room = choose_provider(row[J_BID], need, board[begin:offers], ceiling, inverse, fit)
         if not had_room:
             # Room only shrinks from here on, so nothing as large will fit either.
             for t in range(tier, TIERS):
                 room[t] = min(room[t], need * 0.999999)
-        if i < 0:
+        if k < 0:
             continue
-        p = pi[pi[P_OPENING] + i]
+        offer = board[begin + k]
+        p = pi[pi[P_OPENING] + int(offer[B_COLUMN])]
         free[p] -= need
-        board[B_FREE, i] -= need
-        board[B_AT_WORK, i] += need
+        offer[B_FREE] -= need
+        offer[B_AT_WORK] += need
         class_used[kind] += need
         if gang:
             gangs += need
-        deposits += begin_lease(lane, row, p, board[B_PRICE, i], pf, pi, sf, si, out)
+        deposits += begin_lease(lane, row, p, offer[B_PRICE], pf, pi, sf, si, out)
+        if offer[B_FREE] - least < -ROOM:
+            close_row(board, first, begin + k, offers)
+            offers -= 1
     if deposits > 0 and pi[pi[P_MODES] + M_MARKET] == 1:
         deposit(lane, deposits, pf, pi, sf, si, out)

@@ -8,7 +8,7 @@ equilibrium). Nothing here enters the score: it moves between parties.
 
 from __future__ import annotations
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.results import DOWNTIME
 from daogym.envs.dao.rules import REVERT
@@ -42,10 +42,10 @@ from .layout import (
     P_SCALARS,
     P_SIZES,
     PROVIDER_WIDTH,
-    S_ACCOUNTS,
     S_CAPACITY_GPUS,
     S_DUTY,
     S_GOVERNED,
+    S_MARKET_ACCOUNTS,
     S_REWARD_PER_DAY,
     S_STAKING,
     S_STEP,
@@ -67,14 +67,14 @@ from .world import oracle_price
 HALF_UP = 0.5
 
 
-@kernel_function
+@inlined_function
 def accounts_of(lane: int, pi: Int, si: Int) -> Int:
     """The lane's accounts, (2 + 2 providers,) micro-USD."""
-    first = pi[S_ACCOUNTS]
+    first = pi[S_MARKET_ACCOUNTS]
     return si[lane, first : first + BALANCES + 2 * pi[pi[P_SIZES] + Z_PROVIDERS]]
 
 
-@kernel_function
+@inlined_function
 def totals_of(lane: int, pi: Int, si: Int) -> Int:
     """What came and went for each purpose, (purposes + 1, 2) micro-USD."""
     first = pi[S_TOTALS]
@@ -83,22 +83,22 @@ def totals_of(lane: int, pi: Int, si: Int) -> Int:
     )
 
 
-@kernel_function
+@inlined_function
 def minted_tokens(usd: float, price: float) -> float:
     """Tokens that a deposit of credits burns (the vault takes them in)."""
     return usd / price
 
 
-@kernel_function
+@inlined_function
 def collateral_ratio(lane: int, pi: Int, sf: Float, si: Int) -> float:
     """Vault at the oracle's price / credits outstanding; 10 where none are (and at most)."""
-    credits = si[lane, pi[S_ACCOUNTS] + ESCROW] / MICRO
+    credits = si[lane, pi[S_MARKET_ACCOUNTS] + ESCROW] / MICRO
     if credits <= 0.0:
         return 10.0
     return float(min(sf[lane, pi[S_VAULT_TOKENS]] * oracle_price(lane, pi, sf) / credits, 10.0))
 
 
-@kernel_function
+@inlined_function
 def move_vault(lane: int, usd: float, pi: Int, sf: Float, out: Float) -> None:
     """Tokens worth `usd` into the vault (out of it, where negative).
 
@@ -111,7 +111,7 @@ def move_vault(lane: int, usd: float, pi: Int, sf: Float, out: Float) -> None:
     sf[lane, pi[S_VAULT_TOKENS]] = vault
 
 
-@kernel_function
+@inlined_function
 def deposit(lane: int, micro: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float) -> None:
     """A tenant's deposit into escrow, and the mint's spread on top of it to the treasury."""
     accounts, totals = accounts_of(lane, pi, si), totals_of(lane, pi, si)
@@ -149,7 +149,7 @@ def pay_credit(lane: int, usd: float, pi: Int, si: Int, out: Float) -> None:
     out[0, lane, OUT_EVENT + E_SLA_CREDITS_USD] += micro / MICRO
 
 
-@kernel_function
+@inlined_function
 def pay_electricity(accounts: Int, totals: Int, provider: int, usd: float) -> None:
     """A provider's electricity; owners put in what its balance does not hold."""
     micro = int(usd * MICRO + HALF_UP)
@@ -169,7 +169,7 @@ def top_up_vault(lane: int, usd: float, pi: Int, sf: Float, si: Int, out: Float)
         move_vault(lane, micro / MICRO, pi, sf, out)
 
 
-@kernel_function
+@inlined_function
 def pay_emissions(lane: int, served: float, working: float, used: Float, pf: Float, pi: Int,
                   sf: Float, si: Int) -> None:  # fmt: skip
     """New tokens of an hour: a part by GPU-hours in its last step, a part by being up."""
@@ -186,7 +186,7 @@ def pay_emissions(lane: int, served: float, working: float, used: Float, pf: Flo
         mint(accounts, totals, FOR_EMISSIONS, BALANCES + p, int(share * MICRO))
 
 
-@kernel_function
+@inlined_function
 def settle_stakes(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float) -> None:
     """The end of a proof window: proofs, slashes, and stakes refilled from balances.
 
@@ -221,12 +221,12 @@ def settle_stakes(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float)
             transfer(accounts, balance, stake, min(wanted - accounts[stake], accounts[balance]))
 
 
-@kernel_function
+@inlined_function
 def may_offer(lane: int, provider: int, gpus: float, pi: Int, sf: Float, si: Int) -> bool:
     """Whether a provider is out of jail and has the least stake for its GPUs."""
     n = pi[pi[P_SIZES] + Z_PROVIDERS]
     width = pi[pi[P_SIZES] + Z_DUTY]
-    stake = si[lane, pi[S_ACCOUNTS] + BALANCES + n + provider]
+    stake = si[lane, pi[S_MARKET_ACCOUNTS] + BALANCES + n + provider]
     least = sf[lane, pi[S_GOVERNED] + G_LEAST_STAKE] * MICRO * gpus
     free = si[lane, pi[S_STEP]] >= si[lane, pi[S_DUTY] + provider * width]
     return bool(free and stake >= least)

@@ -6,10 +6,14 @@ calendar's usual demand. The intensity of arrivals and the durations of orders a
 
 from __future__ import annotations
 
-from daogym.envs.core.compiled import kernel_function
+from collections.abc import Sequence
+from typing import Any
+
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
 
+from .govern import write_governance
 from .layout import (
     BANDS,
     BLOCK_HOURS,
@@ -46,7 +50,6 @@ from .layout import (
     P_WEEK_BLOCK,
     PROVIDER_WIDTH,
     REGIONS,
-    S_ACCOUNTS,
     S_ACTION,
     S_ASK,
     S_CAPACITY_GPUS,
@@ -57,6 +60,7 @@ from .layout import (
     S_GOVERNED,
     S_HALTED,
     S_LOAD,
+    S_MARKET_ACCOUNTS,
     S_REGION_CARBON,
     S_REGION_PRICE,
     S_REPUTATION,
@@ -68,9 +72,9 @@ from .layout import (
     V_GPUS,
     V_TIER,
     X_DT_H,
+    X_TOTAL_GPUS,
     Z_DUTY,
     Z_HORIZON,
-    Z_OBSERVATION,
     Z_PROVIDERS,
     Z_WINDOW,
 )
@@ -79,8 +83,9 @@ from .world import hour_of_week, oracle_price
 
 
 def observation_fields(
-    n_providers: int, gpus: float, jobs_per_h: float, governed_low: Float, governed_high: Float
-) -> FieldSet:
+    n_providers: int, gpus: float, jobs_per_h: float, governed_low: Float, governed_high: Float,
+    live_proposals: Sequence[Field] = (), bonds: Sequence[Field] = (),
+) -> FieldSet:  # fmt: skip
     """Fields in the order in which `write_observation` fills them, for a market of `gpus` GPUs.
 
     Values outside a declared range (a burst of arrivals, say) are held at its end.
@@ -130,13 +135,15 @@ def observation_fields(
             Field("governed", "1", governed_low, governed_high, (N_GOVERNED,),
                   f"charter parameters in force: {', '.join(GOVERNED)}"),
             Field("last_action", "1", -1.0, 1.0, (N_OPERATOR,), "the operator's last action"),
+            *live_proposals,
+            *bonds,
         ]
     )  # fmt: skip
 
 
 @kernel_function
 def write_observation(
-    lane: int, pf: Float, pi: Int, sf: Float, si: Int, physical: Float, target: Float
+    lane: int, pf: Float, pi: Int, facts: Any, sf: Float, si: Int, physical: Float, target: Float
 ) -> None:
     """Fill `physical` (n_observation,) in units and `target[lane]` normalised to [-1, 1]."""
     c = _write_world(lane, pf, pi, sf, si, physical)
@@ -146,8 +153,8 @@ def write_observation(
     physical[c + 1] = 1.0 if sf[lane, pi[S_FEED] + D_HELD] > 0.0 else 0.0
     physical[c + 2] = collateral_ratio(lane, pi, sf, si)
     physical[c + 3] = float(si[lane, pi[S_HALTED]])
-    physical[c + 4] = si[lane, pi[S_ACCOUNTS] + TREASURY] / MICRO
-    physical[c + 5] = si[lane, pi[S_ACCOUNTS] + ESCROW] / MICRO
+    physical[c + 4] = si[lane, pi[S_MARKET_ACCOUNTS] + TREASURY] / MICRO
+    physical[c + 5] = si[lane, pi[S_MARKET_ACCOUNTS] + ESCROW] / MICRO
     c += 6
     for g in range(N_GOVERNED):
         physical[c + g] = sf[lane, pi[S_GOVERNED] + g]
@@ -155,11 +162,13 @@ def write_observation(
     for a in range(N_OPERATOR):
         physical[c + a] = sf[lane, pi[S_ACTION] + a]
     low, scale = pi[P_OBSERVATION_LOW], pi[P_OBSERVATION_SCALE]
-    for d in range(pi[pi[P_SIZES] + Z_OBSERVATION]):
+    for d in range(c + N_OPERATOR):
         target[lane, d] = min(max((physical[d] - pf[low + d]) * pf[scale + d] - 1.0, -1.0), 1.0)
+    if len(facts) > 0:
+        write_governance(lane, facts, pf, pi, sf, si, target)
 
 
-@kernel_function
+@inlined_function
 def _write_world(lane: int, pf: Float, pi: Int, sf: Float, si: Int, physical: Float) -> int:
     sizes = pi[P_SIZES]
     step = si[lane, pi[S_STEP]]
@@ -181,15 +190,12 @@ def _write_world(lane: int, pf: Float, pi: Int, sf: Float, si: Int, physical: Fl
     return int(c + 2 * REGIONS)
 
 
-@kernel_function
+@inlined_function
 def _write_orders(
     lane: int, c: int, pf: Float, pi: Int, sf: Float, si: Int, physical: Float
 ) -> int:
     flow, load = pi[S_FLOW], pi[S_LOAD]
-    gpus = 0.0
-    for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
-        gpus += pf[pi[P_PROVIDERS] + p * PROVIDER_WIDTH + V_GPUS]
-    inverse = 1.0 / gpus
+    inverse = 1.0 / pf[pi[P_SCALARS] + X_TOTAL_GPUS]
     physical[c] = sf[lane, flow + F_JOBS_HOUR]
     physical[c + 1] = sf[lane, flow + F_JOBS_DAY]
     physical[c + 2] = sf[lane, flow + F_GPU_H_HOUR] * inverse
@@ -220,7 +226,7 @@ def _write_orders(
     return int(c + 4 * TIERS)
 
 
-@kernel_function
+@inlined_function
 def _write_providers(
     lane: int, c: int, pf: Float, pi: Int, sf: Float, si: Int, physical: Float
 ) -> int:

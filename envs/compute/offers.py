@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 
 from .layout import (
@@ -44,7 +44,7 @@ from .request import (
 ROUNDING = 1e-9
 
 
-@kernel_function
+@inlined_function
 def set_offers(lane: int, pf: Float, pi: Int, sf: Float, si: Int, working: Float) -> None:
     """Providers' GPUs on offer and their bids for the coming step, from their load in the last one.
 
@@ -77,24 +77,29 @@ def set_offers(lane: int, pf: Float, pi: Int, sf: Float, si: Int, working: Float
         sf[lane, pi[S_ASK] + p] = energy + pf[v + V_CAPITAL_USD_PER_GPU_H] * (1.0 + markup)
 
 
-@kernel_function
+@inlined_function
 def contract_capacity(
-    lane: int, request: Float, pf: Float, pi: Int, sf: Float, share: float
-) -> None:
+    lane: int, request: Float, installed: Float, wanted: Float, pf: Float, pi: Int, sf: Float,
+    share: float,
+) -> None:  # fmt: skip
     """The GPUs on offer follow what is at work, what waits, and the standby that was asked for.
 
     `share` of the difference is made up in this step: providers open and withdraw with a lag.
+    `installed` and `wanted` (tiers,) are scratch.
     """
+    installed[:] = 0.0
     for t in range(TIERS):
-        installed, wanted = 0.0, sf[lane, pi[S_LOAD] + L_TIER_QUEUED + t]
-        for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
-            v = pi[P_PROVIDERS] + p * PROVIDER_WIDTH
-            if int(pf[v + V_TIER]) == t:
-                installed += pf[v + V_GPUS]
-                wanted += sf[lane, pi[S_USED_GPUS] + p]
-        wanted = min(max(wanted + request[R_STANDBY + t] * installed, 0.0), installed)
+        wanted[t] = sf[lane, pi[S_LOAD] + L_TIER_QUEUED + t]
+    table, uses = pi[P_PROVIDERS], pi[S_USED_GPUS]
+    for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
+        v = table + p * PROVIDER_WIDTH
+        t = int(pf[v + V_TIER])
+        installed[t] += pf[v + V_GPUS]
+        wanted[t] += sf[lane, uses + p]
+    for t in range(TIERS):
+        goal = min(max(wanted[t] + request[R_STANDBY + t] * installed[t], 0.0), installed[t])
         contracted = pi[S_CONTRACTED] + t
-        sf[lane, contracted] += share * (wanted - sf[lane, contracted])
+        sf[lane, contracted] += share * (goal - sf[lane, contracted])
 
 
 @kernel_function

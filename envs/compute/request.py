@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.results import DONE, OUT_OF_BOUNDS, OVER_BUDGET
 from daogym.envs.dao.rules import CLIP, allowed_amount
@@ -42,10 +42,10 @@ from .layout import (
     PLACES,
     PRICINGS,
     PROVIDER_WIDTH,
-    S_ACCOUNTS,
     S_ACTION,
     S_FLOW,
     S_GOVERNED,
+    S_MARKET_ACCOUNTS,
     S_UP_SHARE,
     S_USED_GPUS,
     S_VAULT_TOKENS,
@@ -87,7 +87,7 @@ _MOST_DEMAND = 4.0
 N_ORDERS, N_PLACES, N_PRICINGS = len(ORDERS), len(PLACES), len(PRICINGS)
 
 
-@kernel_function
+@inlined_function
 def hold_action(lane: int, actions: NDArray[np.float32], pi: Int, clean: Float, out: Float) -> None:
     """Elements beyond [-1, 1] are held at its ends, not a number counts as 0; both are counted."""
     for a in range(pi[pi[P_SIZES] + Z_ACTION]):
@@ -98,13 +98,13 @@ def hold_action(lane: int, actions: NDArray[np.float32], pi: Int, clean: Float, 
         clean[a] = held
 
 
-@kernel_function
+@inlined_function
 def choice(value: float, n: int) -> int:
     """One of n rules: -1 .. 1 in n equal parts, 0 in the middle part of the range begins with."""
     return min(int(0.5 * (value + 1.0) * n), n - 1)
 
 
-@kernel_function
+@inlined_function
 def make_request(lane: int, clean: Float, pf: Float, pi: Int, sf: Float, request: Float) -> None:
     """What a held action asks for: priorities, thresholds, weights, and by class of GPUs the
     spread (which rises with the class's utilisation) and the share kept on offer but idle."""
@@ -134,19 +134,24 @@ def make_request(lane: int, clean: Float, pf: Float, pi: Int, sf: Float, request
     usual = pf[x + X_ARRIVALS] / pf[x + X_DT_H]
     demand = min(sf[lane, pi[S_FLOW] + F_JOBS_HOUR] / usual, _MOST_DEMAND)
     standby = pf[x + X_STANDBY] + pf[x + X_STANDBY_DEMAND] * demand
+    # The places of the spreads and the standbys hold GPUs at work and working GPUs first.
     for t in range(TIERS):
-        used, working = 0.0, 0.0
-        for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
-            v = pi[P_PROVIDERS] + p * PROVIDER_WIDTH
-            if int(pf[v + V_TIER]) == t:
-                used += sf[lane, pi[S_USED_GPUS] + p]
-                working += pf[v + V_GPUS] * sf[lane, pi[S_UP_SHARE] + p]
+        request[R_SPREAD + t] = 0.0
+        request[R_STANDBY + t] = 0.0
+    table, uses, shares = pi[P_PROVIDERS], pi[S_USED_GPUS], pi[S_UP_SHARE]
+    for p in range(pi[pi[P_SIZES] + Z_PROVIDERS]):
+        v = table + p * PROVIDER_WIDTH
+        t = int(pf[v + V_TIER])
+        request[R_SPREAD + t] += sf[lane, uses + p]
+        request[R_STANDBY + t] += pf[v + V_GPUS] * sf[lane, shares + p]
+    for t in range(TIERS):
+        used, working = request[R_SPREAD + t], request[R_STANDBY + t]
         rise = min(max((used / max(working, 1.0) - idle) / (full - idle), 0.0), 1.0)
         request[R_SPREAD + t] = max(spread + rising * rise, 0.0)
         request[R_STANDBY + t] = standby + pf[x + X_STANDBY_SCALE] * clean[A_STANDBY + t]
 
 
-@kernel_function
+@inlined_function
 def gate_request(
     lane: int, clean: Float, pf: Float, pi: Int, sf: Float, si: Int, request: Float, out: Float
 ) -> None:
@@ -159,7 +164,7 @@ def gate_request(
         request[R_SPREAD + t] = allowed_amount(request[R_SPREAD + t], cap, 0.0, code, CLIP)
         clipped = clipped or code != DONE
 
-    accounts = pi[S_ACCOUNTS]
+    accounts = pi[S_MARKET_ACCOUNTS]
     credits = si[lane, accounts + ESCROW] / MICRO
     vault = sf[lane, pi[S_VAULT_TOKENS]] * oracle_price(lane, pi, sf)
     wanted = max(request[R_RESERVE] * credits - vault, 0.0)

@@ -28,7 +28,8 @@ GOVERNED_PARAMETERS = (
                       "a provider with less stake a GPU gets no orders",
                       100.0, 1.0, "admit less where stakes are about to fall short"),
     GovernedParameter("slash_share", "1", 0.0, 0.1, 0.02, "price",
-                      "share of the stake lost for missed proofs"),
+                      "share of the stake lost for missed proofs",
+                      0.02, 1.0, ""),
     GovernedParameter("small_tenant_share", "1", 0.0, 0.3, 0.05, "revert",
                       "share of the working GPUs that gangs (more than one GPU) may not use",
                       0.1, 1.0, "admit fewer gangs"),
@@ -353,6 +354,9 @@ class ComputeScenario(StrictModel):
     staking: Staking = Staking()
     operator: Operator = Operator()
     charter: Charter = Charter()
+    dao_treasury_usd: int = Setting(100_000, ge=0, le=10**9)
+    """What the DAO keeps beside the market's own treasury at the start of an episode, under a
+    charter that is voted on: bonds are lost to it, attacks take from it."""
 
     @property
     def steps_per_hour(self) -> int:

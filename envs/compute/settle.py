@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.rules import excess, service_floor
 
@@ -23,8 +23,6 @@ from .layout import (
     F_JOBS_HOUR,
     F_MISSED,
     F_PAID_DAY,
-    G_CARBON_CAP,
-    G_TREASURY_FLOOR,
     K_CARBON,
     K_COLLATERAL,
     K_CONCENTRATION,
@@ -43,11 +41,10 @@ from .layout import (
     P_SCALARS,
     P_SIZES,
     PROVIDER_WIDTH,
-    S_ACCOUNTS,
     S_CAPACITY_GPUS,
     S_FLOW,
-    S_GOVERNED,
     S_HALTED,
+    S_MARKET_ACCOUNTS,
     S_REGION_CARBON,
     S_REGION_PRICE,
     S_REWARD_PER_DAY,
@@ -82,7 +79,7 @@ from .money import (
 )
 
 
-@kernel_function
+@inlined_function
 def settle_energy(
     lane: int, used: Float, paid: Int, pf: Float, pi: Int, sf: Float, si: Int, out: Float
 ) -> None:
@@ -131,9 +128,15 @@ def settle_energy(
         pay_emissions(lane, served, offered / dt_h, used, pf, pi, sf, si)
 
 
-@kernel_function
-def settle_costs(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float) -> None:
-    """Constraint costs, moving averages and the reward."""
+@inlined_function
+def settle_costs(
+    lane: int, floor: float, carbon_cap: float, pf: Float, pi: Int, sf: Float, si: Int, out: Float
+) -> None:
+    """Constraint costs, moving averages and the reward.
+
+    Args:
+        floor, carbon_cap: the treasury's floor, USD, and kg/GPU-h, as in force in this step.
+    """
     x = pi[P_SCALARS]
     n = pi[pi[P_SIZES] + Z_PROVIDERS]
     flow = pi[S_FLOW]
@@ -167,13 +170,12 @@ def settle_costs(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float) 
     if served > 0.0:
         out[0, lane, costs + K_CARBON] = excess(
             out[0, lane, OUT_EVENT + E_CARBON_KG] / served,
-            sf[lane, pi[S_GOVERNED] + G_CARBON_CAP],
+            carbon_cap,
         )
     if pi[pi[P_MODES] + M_MARKET] == 1:
         ratio = collateral_ratio(lane, pi, sf, si)
         out[0, lane, costs + K_COLLATERAL] = service_floor(ratio, pf[x + X_WARN_RATIO])[0]
-        floor = sf[lane, pi[S_GOVERNED] + G_TREASURY_FLOOR]
-        treasury = si[lane, pi[S_ACCOUNTS] + TREASURY] / MICRO
+        treasury = si[lane, pi[S_MARKET_ACCOUNTS] + TREASURY] / MICRO
         out[0, lane, costs + K_TREASURY] = service_floor(treasury, floor)[0] / max(floor, 1.0)
         out[0, lane, OUT_EVENT + E_HALTED_STEPS] += float(si[lane, pi[S_HALTED]])
     reward = 0.0

@@ -78,7 +78,7 @@ def record_episode(
         for t in there:
             share[t] = used[tier == t].sum() / gpus[tier == t].sum()
             ratio[t] = ask[tier == t].mean() / reference[t]
-        accounts = simulator.state("accounts")[lane]
+        accounts = simulator.state("market_accounts")[lane]
         rows.append((
             simulator.state("load")[lane, L_QUEUED_GPUS : L_QUEUED_GPUS + BANDS].copy(),
             share, ratio, (simulator.state("up_share")[lane] * gpus).sum(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.mathematics import exp, log
 from daogym.envs.core.random import exponential, lognormal, normal_pair, uniform_pair
@@ -79,9 +79,11 @@ STREAM_FIRST_STATE, STREAM_FIRST_NODE, STREAM_FIRST_REPAIR = 14, 15, 16
 
 _LARGEST_LOG_INTENSITY = 8.0
 NEVER = 1 << 40
+# The steps 16, 8, 4, 2, 1 reach each of the KNOTS - 1 intervals.
+BISECTION = 16
 
 
-@kernel_function
+@inlined_function
 def hour_of_week(lane: int, step: int, pi: Int, si: Int) -> int:
     """0 .. 167, 0 = Monday midnight UTC."""
     hour = step // pi[pi[P_SIZES] + Z_STEPS_PER_HOUR] + 24 * si[lane, pi[S_FIRST_DAY]]
@@ -108,7 +110,7 @@ def advance_intensity(lane: int, key: Any, hour: int, pf: Float, pi: Int, sf: Fl
     sf[lane, pi[S_Z_HOUR]] = pf[x + X_SIGMA_HOUR] * fast
 
 
-@kernel_function
+@inlined_function
 def mean_arrivals(lane: int, step: int, pf: Float, pi: Int, sf: Float, si: Int) -> float:
     """Mean number of orders in this step: rate x hour of the week x exp(z - variance / 2)."""
     x = pi[P_SCALARS]
@@ -118,7 +120,7 @@ def mean_arrivals(lane: int, step: int, pf: Float, pi: Int, sf: Float, si: Int) 
     return float(pf[x + X_ARRIVALS] * factor * level)
 
 
-@kernel_function
+@inlined_function
 def duration_steps(u: float, shape: int, laws: int, pf: Float, pi: Int) -> float:
     """Inverse distribution function of a shape's duration at u in [0, 1), in steps, capped.
 
@@ -129,13 +131,12 @@ def duration_steps(u: float, shape: int, laws: int, pf: Float, pi: Int) -> float
         steps = -log(max(1.0 - u, 1e-300)) * pf[x + X_EXPONENTIAL_STEPS]
         return float(min(max(steps, 1e-9), pf[x + X_LONGEST_STEPS]))
     knots = pi[P_KNOTS]
-    low, high = 0, KNOTS - 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        if pf[knots + middle] <= u:
-            low = middle
-        else:
-            high = middle
+    # Bisection without branches: which half it is cannot be predicted.
+    low, width = 0, BISECTION
+    while width > 0:
+        middle = min(low + width, KNOTS - 2)
+        low = middle if pf[knots + middle] <= u else low
+        width //= 2
     share = (u - pf[knots + low]) / (pf[knots + low + 1] - pf[knots + low])
     row = laws + shape * KNOTS + low
     steps = exp(pf[row] + share * (pf[row + 1] - pf[row]))
@@ -263,7 +264,7 @@ def advance_nodes(
     return count
 
 
-@kernel_function
+@inlined_function
 def advance_token(lane: int, key: Any, step: int, pf: Float, pi: Int, sf: Float) -> None:
     """Jump-diffusion of the token's price, and the oracle's reading of it.
 
@@ -290,8 +291,11 @@ def advance_token(lane: int, key: Any, step: int, pf: Float, pi: Int, sf: Float)
         sf[lane, feed + D_HELD] = price
 
 
-@kernel_function
+@inlined_function
 def oracle_price(lane: int, pi: Int, sf: Float) -> float:
     """Time-weighted mean of the oracle's last two reports, USD."""
     feed = pi[S_FEED]
     return float(0.5 * (sf[lane, feed + D_NOW] + sf[lane, feed + D_BEFORE]))
+
+
+assert KNOTS - 2 < 2 * BISECTION

@@ -26,11 +26,21 @@ def tables() -> dict[str, str]:
         f"| `{p.name}` | {p.unit} | {p.low} | {p.high} | {p.initial} | {p.effect} | {p.doc} |\n"
         for p in GOVERNED_PARAMETERS
     ]
+    voted_head = (
+        "| Parameter | Largest change | Least interval | What an operator does differently |\n"
+        + "|---" * 4 + "|\n"
+    )  # fmt: skip
+    voted = [
+        f"| `{p.name}` | {p.largest_change:g} | {p.least_interval_days:g} day | "
+        f"{p.decides or 'nothing: it moves money between parties'} |\n"
+        for p in GOVERNED_PARAMETERS
+    ]
     return {
         "operator": domain.action_fields.table(),
         "scheduler": scheduler.action_fields.table(),
         "observation": domain.observation_fields.table(),
         "charter": head + "".join(rows),
+        "voted": voted_head + "".join(voted),
     }
 
 

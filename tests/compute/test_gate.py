@@ -73,9 +73,9 @@ def test_the_vault_is_not_filled_below_the_treasurys_floor() -> None:
     actions[:, A_RESERVE] = 1.0
     cut = 0.0
     for _ in range(150):
-        before = simulator.state("accounts")[:, TREASURY] / MICRO
+        before = simulator.state("market_accounts")[:, TREASURY] / MICRO
         simulator.step(actions)
-        after = simulator.state("accounts")[:, TREASURY] / MICRO
+        after = simulator.state("market_accounts")[:, TREASURY] / MICRO
         credits = event(simulator, "sla_credits_usd")
         assert np.all(after >= np.minimum(before, 9_900.0) - credits - 1e-5)
         cut += float(event(simulator, "shield_delta_usd").sum())
@@ -124,11 +124,11 @@ def test_a_halt_stops_new_leases_only() -> None:
     assert np.all(simulator.state("halted") == 0)
     # A token that lost most of its worth, and a treasury that may not spend.
     simulator.state("vault_tokens")[:] *= 0.1
-    simulator.state("accounts")[:, TREASURY] = 0
-    before = simulator.state("accounts")[:, ESCROW].copy()
+    simulator.state("market_accounts")[:, TREASURY] = 0
+    before = simulator.state("market_accounts")[:, ESCROW].copy()
     simulator.step(actions)
     # Where no large deposit of this very step brought the ratio back.
-    hit = simulator.state("accounts")[:, ESCROW] < 2.0 * before
+    hit = simulator.state("market_accounts")[:, ESCROW] < 2.0 * before
     assert hit.sum() >= N - 1 and np.all(simulator.state("halted")[hit] == 1)
     running = simulator.state("used_gpus").sum(axis=1)
     simulator.step(actions)

@@ -129,7 +129,10 @@ def test_money_is_conserved_to_the_micro_dollar(simulator: Simulator) -> None:
     for step in range(simulator.horizon):
         simulator.step(actions(step, simulator))
         for lane in range(N):
-            accounts, totals = simulator.state("accounts")[lane], simulator.state("totals")[lane]
+            accounts, totals = (
+                simulator.state("market_accounts")[lane],
+                simulator.state("totals")[lane],
+            )
             assert books_balance(accounts, totals), (step, lane)
             rows = in_use(simulator, lane)
             leased = rows[:, J_DEPOSIT] > 0.0
@@ -137,7 +140,7 @@ def test_money_is_conserved_to_the_micro_dollar(simulator: Simulator) -> None:
             assert totals[0, MINTED] == totals[1:, MINTED].sum()
             assert totals[0, BURNED] == totals[1:, BURNED].sum()
             assert np.all(rows[rows[:, J_PROVIDER] >= 0.0, J_DEPOSIT] > 0.0)
-    assert np.all(simulator.state("accounts")[:, BALANCES:].sum(axis=1) > 0)
+    assert np.all(simulator.state("market_accounts")[:, BALANCES:].sum(axis=1) > 0)
 
 
 def test_burn_mint_example() -> None:
@@ -155,7 +158,7 @@ def test_the_vault_follows_burn_and_mint() -> None:
     calm.reset(seed=1)
 
     def spare_usd() -> Any:
-        credits = calm.state("accounts")[:, ESCROW] / MICRO
+        credits = calm.state("market_accounts")[:, ESCROW] / MICRO
         topped_up = calm.state("totals")[:, FOR_COLLATERAL, BURNED] / MICRO
         return calm.state("vault_tokens") * price - credits - topped_up
 

@@ -72,7 +72,7 @@ def test_slashes_and_spreads_make_nobody_richer_in_the_score() -> None:
         plain.step(np.zeros((8, plain.action_size)))
         greedy.step(farming.act(greedy))
         assert greedy.rewards == pytest.approx(greedy.terms.sum(axis=1))
-    treasury = [s.state("accounts")[:, TREASURY].mean() / MICRO for s in (plain, greedy)]
+    treasury = [s.state("market_accounts")[:, TREASURY].mean() / MICRO for s in (plain, greedy)]
     assert treasury[1] > treasury[0]
 
 

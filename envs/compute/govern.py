@@ -1,0 +1,118 @@
+"""The govern phase: the charter of the lane (`dao/lane.py`) in the compute market's own places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.layout import Float, Int
+from daogym.envs.dao.capture_report import CAPTURE_NAMES
+from daogym.envs.dao.governance_columns import C_OPERATOR_VOTES
+from daogym.envs.dao.lane import (
+    begin_charter,
+    govern,
+    is_quiet,
+    operator_columns,
+    proposal_columns,
+    read_request,
+    report_capture,
+    wants_govern,
+    write_bonds,
+    write_live_proposals,
+)
+from daogym.envs.dao.lane_layout import REQUEST_NUMBERS
+
+from .layout import (
+    E_CAPTURE,
+    OUT_EVENT,
+    OUT_TERM,
+    P_OBSERVATION_LOW,
+    P_OBSERVATION_SCALE,
+    P_SCALARS,
+    P_SIZES,
+    S_GOVERNED,
+    S_STEP,
+    T_BOND,
+    X_DAO_TREASURY_CENTS,
+    X_DT_H,
+    Z_ACTION,
+    Z_HORIZON,
+    Z_OBSERVATION,
+)
+
+_CENTS_PER_USD = 100.0
+
+
+@kernel_function
+def first_column(facts: Any, pi: Int) -> int:
+    """Where live proposals begin among the observations; only bonds come after them."""
+    after = operator_columns(facts) + proposal_columns(facts)
+    return int(pi[pi[P_SIZES] + Z_OBSERVATION] - after)
+
+
+@kernel_function
+def begin_governance(
+    lane: int, key: Any, charter: Any, pf: Float, pi: Int, sf: Float, si: Int
+) -> None:
+    """The charter at the start of an episode."""
+    column = first_column(charter, pi)
+    begin_charter(
+        lane, key, charter, S_GOVERNED, pf, pi, sf, si, pi[P_OBSERVATION_LOW] + column,
+        pi[P_OBSERVATION_SCALE] + column, int(pf[pi[P_SCALARS] + X_DAO_TREASURY_CENTS]),
+    )  # fmt: skip
+
+
+@kernel_function
+def read_proposal(lane: int, clean: Float, facts: Any, pi: Int, sf: Float) -> int:
+    """Keep what the operator proposes in this step; how many actions are the market's."""
+    n = pi[pi[P_SIZES] + Z_ACTION]
+    if facts[0][C_OPERATOR_VOTES] < 0:
+        return int(n)
+    first = n - REQUEST_NUMBERS
+    read_request(
+        lane, facts, S_GOVERNED, pi, sf, clean[first], clean[first + 1], clean[first + 2]
+    )  # fmt: skip
+    return int(first)
+
+
+@kernel_function
+def advance_votes(
+    lane: int, key: Any, charter: Any, pf: Float, pi: Int, sf: Float, si: Int, out: Float
+) -> None:
+    """One step of the governor; `step` of the lane already counts the step that is being done."""
+    facts = charter[:1]
+    quiet = is_quiet(lane, facts, S_GOVERNED, pi, si)
+    left = pi[pi[P_SIZES] + Z_HORIZON] - si[lane, pi[S_STEP]]
+    if not wants_govern(quiet, left <= 0, facts):
+        return
+    column = first_column(facts, pi)
+    lost = govern(
+        lane, key, charter, S_GOVERNED, pf, pi, sf, si, pi[P_OBSERVATION_LOW] + column,
+        pi[P_OBSERVATION_SCALE] + column, left, quiet,
+    )  # fmt: skip
+    out[0, lane, OUT_TERM + T_BOND] = -lost / _CENTS_PER_USD
+    if left <= 0:
+        first = OUT_EVENT + E_CAPTURE
+        report_capture(
+            lane, facts, S_GOVERNED, pi, si, out[0, lane, first : first + len(CAPTURE_NAMES)]
+        )  # fmt: skip
+
+
+@kernel_function
+def write_governance(
+    lane: int, facts: Any, pf: Float, pi: Int, sf: Float, si: Int, target: Float
+) -> None:
+    """What is observed of live proposals and of an operator's bonds.
+
+    Args:
+        target: (N, D) observations, normalised; written from `first_column` to the end.
+    """
+    low, scale = pi[P_OBSERVATION_LOW], pi[P_OBSERVATION_SCALE]
+    c = first_column(facts, pi)
+    write_live_proposals(
+        lane, facts, S_GOVERNED, pf, pi, sf, si, low + c, scale + c,
+        pf[pi[P_SCALARS] + X_DT_H], target, c,
+    )  # fmt: skip
+    if facts[0][C_OPERATOR_VOTES] >= 0:
+        c += proposal_columns(facts)
+        write_bonds(lane, facts, S_GOVERNED, pf, pi, si, low + c, scale + c, target, c)
