@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from daogym.envs.core.simulator import Simulator
 
+from .discrete import levels_of, masks_of
 from .spaces import box
 
 _EMPTY: Any = MappingProxyType({})
@@ -27,6 +28,8 @@ class SB3VecEnv(VecEnv):
         control_variate: subtract `simulator.baselines`, the money of the same world without any
             device (or of shadow lanes, see `ShadowedSimulator`). It does not depend on the action,
             so the best policy is the same and the noise smaller.
+        discrete: the action as `MultiDiscrete`, see `DaoEnv`; sb3-contrib's `MaskablePPO` finds
+            `action_masks`.
 
     stable-baselines3 keeps observations and dones until after the next step, so two buffers of
     each alternate; it adds to rewards in place, so those are copies. Infos are one shared
@@ -43,6 +46,7 @@ class SB3VecEnv(VecEnv):
         simulator: Simulator,
         reward_scale: float | None = None,
         control_variate: bool = True,
+        discrete: bool | int = False,
     ) -> None:
         if simulator.autoreset != "same_step":
             raise ValueError(f"same_step autoreset expected, got {simulator.autoreset!r}")
@@ -57,7 +61,11 @@ class SB3VecEnv(VecEnv):
         self._turn = 0
         self._start = time.time()
         self._actions: NDArray[Any] = np.zeros((n, simulator.action_size), dtype=np.float32)
-        super().__init__(n, box(simulator.observation_fields), box(simulator.action_fields))
+        self._levels = levels_of(discrete, simulator.action_size)
+        super().__init__(
+            n, box(simulator.observation_fields),
+            box(simulator.action_fields) if self._levels is None else self._levels.space,
+        )  # fmt: skip
 
     def reset(self) -> NDArray[np.float32]:
         """Begin episodes in all lanes, with the seed given to `seed` if any."""
@@ -78,8 +86,16 @@ class SB3VecEnv(VecEnv):
         return buffer
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Remember the actions, (N, action_size)."""
-        self._actions = actions
+        """Remember the actions, (N, action_size): numbers, or choices where discrete."""
+        self._actions = actions if self._levels is None else self._levels.actions(actions)
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which choices the charter leaves, (N, all choices one after another).
+
+        Raises:
+            ValueError: made without ``discrete``.
+        """
+        return masks_of(self._levels, self.simulator)
 
     def step_wait(self) -> tuple[Any, NDArray[Any], NDArray[np.bool_], list[Any]]:
         """Step all lanes."""
@@ -117,7 +133,13 @@ class SB3VecEnv(VecEnv):
         """Nothing is held open."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """The same attribute for each asked lane."""
+        """The same attribute for each asked lane.
+
+        Raises:
+            AttributeError: there is none; masks there are with ``discrete`` only.
+        """
+        if attr_name == "action_masks" and self._levels is None:
+            raise AttributeError("action_masks: there are choices with discrete=True only")
         return [getattr(self, attr_name)] * len(list(self._get_indices(indices)))
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
@@ -127,7 +149,10 @@ class SB3VecEnv(VecEnv):
     def env_method(
         self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any
     ) -> list[Any]:
-        """Refused: lanes are not objects."""
+        """`action_masks` of the asked lanes; all else is refused: lanes are not objects."""
+        if method_name == "action_masks" and self._levels is not None:
+            masks = self.action_masks()
+            return [masks[lane] for lane in self._get_indices(indices)]
         raise AttributeError(f"lanes are not objects, {method_name!r} cannot be called")
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date as Date
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from .layout import AUTORESETS, COSTS, EVENTS, LAWS, OUT_WIDTH, TERMS, state_lay
 from .network import Network
 from .observation import observation_fields, pipeline_slots, seen_processes
 from .scenario import LogisticsScenario
+
+if TYPE_CHECKING:
+    from daogym.envs.core.simulator import Simulator
 
 ActionMode = Literal["base_stock", "orders"]
 
@@ -142,6 +145,15 @@ class LogisticsDomain(RoomedDomain):
                       + ", ".join(names)),
             )  # fmt: skip
         return FieldSet(fields)
+
+    def action_limits(self, simulator: Simulator) -> Float:
+        """(N, action size, 2): the least and the most of each number that the gate may let through.
+
+        Whatever the other numbers are, the gate moves the orders of one that lies outside.
+        """
+        from .limits import action_limits
+
+        return action_limits(simulator)
 
     @property
     def controller_names(self) -> tuple[str, ...]:
