@@ -132,7 +132,7 @@ def test_nobody_passes_the_bound_of_a_random_network(settings: dict[str, Any], s
 def programme_value(simulator: Any, lane: int) -> float:
     """HiGHS's perfect-foresight optimum of a lane's episode, less the stock's first value."""
     network = simulator.domain.network
-    demand, closed = world_of(simulator)
+    demand, closed, _ = world_of(simulator)
     days = simulator.horizon
     routes = network.tables["routes"]
     n_lanes = len(network.lane_list)
