@@ -34,7 +34,8 @@ def action_limits(simulator: Simulator) -> Float:
     limits = np.empty((simulator.num_envs, simulator.action_size, 2))
     limits[..., 0], limits[..., 1] = -1.0, 1.0
     if domain.action_mode == "orders":
-        limits[..., 1] = _largest_orders(simulator)
+        high = _largest_orders(simulator)
+        limits[:, : high.shape[1], 1] = high
     else:
         tiers, goods = len(simulator.scenario.tiers), domain.network.n_goods
         levels = limits[:, : tiers * goods].reshape(-1, tiers, goods, 2)

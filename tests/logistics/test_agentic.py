@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 import daogym
+from daogym.envs.adapters.discrete import ActionLevels
 from daogym.envs.dao.governance_money import ACCOUNT_ESCROW, ACCOUNT_OPERATOR, ACCOUNT_TREASURY
 from daogym.envs.dao.operator_proposals import ANSWERS, O_ANSWERS
 from daogym.envs.logistics.bound import upper_bound
 from daogym.envs.logistics.governed import G_PURCHASE_ALLOWANCE_USD_PER_WEEK, GOVERNED
+from daogym.envs.logistics.policies import MinMax
+from daogym.envs.logistics.trivial import Constant, action_size
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 AGENTIC = "supply_network_agentic"
@@ -106,3 +109,27 @@ def test_the_orders_mode_takes_proposals_at_its_end() -> None:
     simulator.step(actions)
     made = simulator.state("operator")[:, O_ANSWERS + ANSWERS.index("proposed")]
     assert made.any() and simulator.events[:, 3].max() == 0.0
+
+
+@pytest.mark.parametrize("name", [AGENTIC, "supply_network_drones"])
+def test_every_controller_acts_and_none_proposes(name: str) -> None:
+    """Those that act in orders or by fewer numbers leave the others at 0."""
+    domain = daogym.make_simulator(name, 1).domain
+    fixed = Constant(np.full(action_size(domain.scenario), 0.1))
+    controllers = [
+        domain.make_controller(n) for n in ("base_stock", "anticipating", "rolling_plan")
+    ]
+    controllers += [MinMax(np.array([1.0, 0.1])), fixed]
+    for controller in controllers:
+        simulator = daogym.make_simulator(name, 2, action_mode=controller.action_mode)
+        simulator.reset(seed=1)
+        controller.reset(simulator)
+        for _ in range(4):
+            actions = controller.act(simulator)
+            assert actions.shape == (2, simulator.action_size), controller.name
+            masks = ActionLevels(simulator.action_size).masks(simulator)
+            assert masks.shape == (2, 11 * simulator.action_size)
+            simulator.step(actions)
+        if name == AGENTIC:
+            made = simulator.state("operator")[:, O_ANSWERS + ANSWERS.index("proposed")]
+            assert not made.any(), controller.name
