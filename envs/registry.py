@@ -59,6 +59,7 @@ REGISTERED = (
     Registration("daogym/ComputeMarketVoted-v0", "gpu_week_voted", {}),
     Registration("daogym/Logistics-v0", "supply_network", {}),
     Registration("daogym/LogisticsBlind-v0", "supply_network_blind", {}),
+    Registration("daogym/LogisticsVoted-v0", "supply_network_voted", {}),
     Registration("daogym/LogisticsLostSales-v0", "lost_sales_poisson_l4_p4", {}),
 )
 

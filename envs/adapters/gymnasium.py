@@ -7,7 +7,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, MultiDiscrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from daogym.envs.core.simulator import Simulator
 from daogym.envs.registry import make_simulator
 
+from .discrete import levels_of, masks_of
 from .spaces import box
 
 Info = dict[str, Any]
@@ -35,6 +36,8 @@ class DaoEnv(gymnasium.Env[Any, Any]):
 
     Args:
         scenario, split, action_mode, episode_days: see `daogym.make_simulator`.
+        discrete: the action as `MultiDiscrete`: each number has 11 levels (True) or as many as
+            given; with an odd number of them the middle one is the zero action.
         render_mode: None or "rgb_array".
     """
 
@@ -47,6 +50,7 @@ class DaoEnv(gymnasium.Env[Any, Any]):
         split: str = "train",
         action_mode: str | None = None,
         episode_days: int | None = None,
+        discrete: bool | int = False,
         render_mode: str | None = None,
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -57,7 +61,10 @@ class DaoEnv(gymnasium.Env[Any, Any]):
             autoreset="disabled",
         )  # fmt: skip
         self.observation_space: Box = box(self.simulator.observation_fields)
-        self.action_space: Box = box(self.simulator.action_fields)
+        self._levels = levels_of(discrete, self.simulator.action_size)
+        self.action_space: Box | MultiDiscrete = (
+            box(self.simulator.action_fields) if self._levels is None else self._levels.space
+        )
         self._action = np.zeros((1, self.simulator.action_size), dtype=np.float32)
         self._over = True
 
@@ -70,14 +77,20 @@ class DaoEnv(gymnasium.Env[Any, Any]):
         self._over = False
         return self.simulator.observations[0].copy(), {}
 
-    def step(
-        self, action: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], float, bool, bool, Info]:
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which choices the charter leaves, one after another as sb3-contrib takes them.
+
+        Raises:
+            ValueError: made without ``discrete``.
+        """
+        return masks_of(self._levels, self.simulator)[0]
+
+    def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, Info]:
         """One step.
 
         Raises:
             RuntimeError: after the end of an episode, until `reset`.
-            ValueError: the action has another shape than the action space.
+            ValueError: the action has another shape than the action space, or is no choice of it.
         """
         if self._over:
             raise RuntimeError("the episode is over (or has not begun): call reset()")
@@ -85,7 +98,7 @@ class DaoEnv(gymnasium.Env[Any, Any]):
         array = np.asarray(action)
         if array.shape != self._action.shape[1:]:
             raise ValueError(f"action: shape {self._action.shape[1:]} expected, got {array.shape}")
-        self._action[0] = array
+        self._action[0] = array if self._levels is None else self._levels.actions(array)
         s.step(self._action)
         ended = bool(s.terminated[0])
         self._over = ended
@@ -105,7 +118,7 @@ class DaoEnv(gymnasium.Env[Any, Any]):
         return self.simulator.domain.render(self.simulator, 0)  # type: ignore[attr-defined]
 
 
-class DaoVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]):
+class DaoVectorEnv(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[Any]]):
     """N environments stepped by one compiled call.
 
     Args:
@@ -114,6 +127,7 @@ class DaoVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[A
         autoreset_mode: Gymnasium's; all three are supported.
         copy: return copies; False returns views that the next step overwrites.
         scenario, split, action_mode, episode_days, stagger: see `daogym.make_simulator`.
+        discrete: see `DaoEnv`.
 
     `info` holds arrays: ``costs`` (N, K), ``terms`` (N, M) and ``events`` (N, E); in SAME_STEP
     mode also ``final_obs`` and ``final_info`` with their masks where episodes ended.
@@ -133,6 +147,7 @@ class DaoVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[A
         stagger: bool = False,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         copy: bool = True,
+        discrete: bool | int = False,
         render_mode: str | None = None,
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -147,7 +162,10 @@ class DaoVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[A
             episode_days=episode_days, stagger=stagger, autoreset=_MODES[mode],  # type: ignore[arg-type]
         )  # fmt: skip
         self.single_observation_space = box(self.simulator.observation_fields)
-        self.single_action_space = box(self.simulator.action_fields)
+        self._levels = levels_of(discrete, self.simulator.action_size)
+        self.single_action_space = (
+            box(self.simulator.action_fields) if self._levels is None else self._levels.space
+        )
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._copy = copy
@@ -175,12 +193,20 @@ class DaoVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[A
             self.simulator.reset(seed, mask, options)
         return self._out(self.simulator.observations), {}
 
+    def action_masks(self) -> NDArray[np.bool_]:
+        """`DaoEnv.action_masks` of all lanes, one row each."""
+        return masks_of(self._levels, self.simulator)
+
     def step(
-        self, actions: NDArray[np.float32]
+        self, actions: NDArray[Any]
     ) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any], NDArray[Any], Info]:
-        """Step all lanes."""
+        """Step all lanes.
+
+        Raises:
+            ValueError: the actions have another shape than the action space, or are no choices.
+        """
         s = self.simulator
-        s.step(actions)
+        s.step(actions if self._levels is None else self._levels.actions(actions))
         info: Info = {}
         for name in ("costs", "terms", "events"):
             info[name] = self._out(getattr(s, name))

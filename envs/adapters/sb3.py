@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from daogym.envs.core.simulator import Simulator
 
 from .batch_vec_env import EMPTY_INFO, BatchVecEnv
+from .discrete import levels_of, masks_of
 from .spaces import box
 
 
@@ -24,6 +25,8 @@ class SB3VecEnv(BatchVecEnv):
         control_variate: subtract `simulator.baselines`, the money of the same world without any
             device (or of shadow lanes, see `ShadowedSimulator`). It does not depend on the action,
             so the best policy is the same and the noise smaller.
+        discrete: the action as `MultiDiscrete`, see `DaoEnv`; sb3-contrib's `MaskablePPO` finds
+            `action_masks`.
 
     stable-baselines3 keeps observations and dones until after the next step, so two buffers of
     each alternate; it adds to rewards in place, so those are copies. Infos are one shared
@@ -45,6 +48,7 @@ class SB3VecEnv(BatchVecEnv):
         simulator: Simulator,
         reward_scale: float | None = None,
         control_variate: bool = True,
+        discrete: bool | int = False,
     ) -> None:
         if simulator.autoreset != "same_step":
             raise ValueError(f"same_step autoreset expected, got {simulator.autoreset!r}")
@@ -61,7 +65,11 @@ class SB3VecEnv(BatchVecEnv):
         self._turn = 0
         self._start = time.time()
         self._actions: NDArray[Any] = np.zeros((n, simulator.action_size), dtype=np.float32)
-        super().__init__(n, box(simulator.observation_fields), box(simulator.action_fields))
+        self._levels = levels_of(discrete, simulator.action_size)
+        super().__init__(
+            n, box(simulator.observation_fields),
+            box(simulator.action_fields) if self._levels is None else self._levels.space,
+        )  # fmt: skip
 
     @property
     def costs(self) -> NDArray[np.float64]:
@@ -97,8 +105,16 @@ class SB3VecEnv(BatchVecEnv):
         return buffer
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Remember the actions, (N, action_size)."""
-        self._actions = actions
+        """Remember the actions, (N, action_size): numbers, or choices where discrete."""
+        self._actions = actions if self._levels is None else self._levels.actions(actions)
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which choices the charter leaves, (N, all choices one after another).
+
+        Raises:
+            ValueError: made without ``discrete``.
+        """
+        return masks_of(self._levels, self.simulator)
 
     def step_wait(self) -> tuple[Any, NDArray[Any], NDArray[np.bool_], list[Any]]:
         """Step all lanes."""
@@ -131,6 +147,25 @@ class SB3VecEnv(BatchVecEnv):
             "episode_costs": s.episode_costs[lane].copy(),
             "episode_events": s.episode_events[lane].copy(),
         }
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """The same attribute for each asked lane.
+
+        Raises:
+            AttributeError: there is none; masks there are with ``discrete`` only.
+        """
+        if attr_name == "action_masks" and self._levels is None:
+            raise AttributeError("action_masks: there are choices with discrete=True only")
+        return super().get_attr(attr_name, indices)
+
+    def env_method(
+        self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any
+    ) -> list[Any]:
+        """`action_masks` of the asked lanes; all else is refused: lanes are not objects."""
+        if method_name == "action_masks" and self._levels is not None:
+            masks = self.action_masks()
+            return [masks[lane] for lane in self._get_indices(indices)]
+        return super().env_method(method_name, *args, indices=indices, **kwargs)
 
     def get_images(self) -> Sequence[Any]:
         """A picture of each lane."""

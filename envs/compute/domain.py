@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date as calendar_date
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -57,6 +57,9 @@ from .tables import (
     week_factors,
     workload,
 )
+
+if TYPE_CHECKING:
+    from daogym.envs.core.simulator import Simulator
 
 ActionMode = Literal["operator", "scheduler"]
 ACTION_MODES = ("operator", "scheduler")
@@ -162,6 +165,15 @@ class ComputeDomain(RoomedDomain):
             raise ValueError(
                 f"date: YYYY-MM-DD or a weekday such as monday expected, got {date!r}"
             ) from None
+
+    def action_limits(self, simulator: Simulator) -> Float:
+        """(N, action size, 2): the least and the most of each number that the gate may let through.
+
+        Whatever the other numbers are, the gate cuts what one that lies outside asks for.
+        """
+        from .limits import action_limits
+
+        return action_limits(simulator)
 
     def pack(self, autoreset: str, stagger: bool, carry: bool) -> tuple[Float, Int]:
         """Parameter vectors for one simulator."""

@@ -1,4 +1,4 @@
-"""Base-stock levels that follow what is known of demand ahead: season, promotions, level."""
+"""Base-stock levels that follow what is known ahead: season, promotions, level, and votes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from daogym.envs.core.layout import Float
+from daogym.envs.dao.rule_path import announced_rules
 
 from . import layout as at
+from .governed import G_PURCHASE_ALLOWANCE_USD_PER_WEEK
 from .network import Network
 from .rules import Actions, Controller, network_of
 
@@ -48,6 +50,49 @@ class Anticipating(Controller):
                 ahead = ahead + promotion[:, None] * promoted_share(simulator, days)
             actions[:, t * goods : (t + 1) * goods] = ahead / s.actions.multiplier_span
         return np.clip(actions, -1.0, 1.0)
+
+
+class BuyingOnCuts(Anticipating):
+    """`Anticipating` that fills the plants to the brim while less may be bought than is needed.
+
+    Args:
+        parameters: of `Anticipating`.
+        reads_queue: whether cuts that were voted and wait in the timelock count already.
+    """
+
+    name = "buying_on_cuts"
+    reads_queue = False
+    margin = 1.05
+
+    def act(self, simulator: Simulator) -> Actions:
+        actions = super().act(simulator)
+        network: Network = network_of(simulator)
+        goods = network.tables["goods"]
+        needed = 7.0 * float((network.local_mean * goods[:, at.H_VALUE_USD]).sum())
+        settings = simulator.scenario.charter.governor
+        path = announced_rules(
+            simulator, settings.timelock_steps + 1, reads_queue=self.reads_queue
+        )[..., G_PURCHASE_ALLOWANCE_USD_PER_WEEK]
+        short = path.min(axis=1) < self.margin * needed
+        for t in buying_tiers(network):
+            actions[short, t * network.n_goods : (t + 1) * network.n_goods] = 1.0
+        return actions
+
+
+class BuyingAhead(BuyingOnCuts):
+    """The same, and it reads the queue: it buys while more may still be bought."""
+
+    name = "buying_ahead"
+    reads_queue = True
+
+
+def buying_tiers(network: Network) -> list[int]:
+    """Tiers of which every place orders at suppliers alone."""
+    s = network.scenario
+    fed = {lane.destination for lane in network.lane_list
+           if not network.node(lane.origin).is_supplier}  # fmt: skip
+    mixed = {node.tier for node in s.nodes if node.name in fed}
+    return [t for t, tier in enumerate(s.tiers) if tier not in mixed]
 
 
 def tier_days(network: Network) -> list[int]:

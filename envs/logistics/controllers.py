@@ -10,7 +10,7 @@ import numpy as np
 from daogym.envs.core.layout import Float
 from daogym.envs.core.strict import hash_model
 
-from .anticipate import Anticipating
+from .anticipate import Anticipating, BuyingAhead, BuyingOnCuts
 from .optimal import Optimal, is_solvable
 from .planner import RollingPlan
 from .policies import CappedBaseStock, CappedDualIndex, MinMax, Sterman, TailoredBaseSurge
@@ -62,6 +62,8 @@ def rule_names(scenario: LogisticsScenario) -> tuple[str, ...]:
         names = [BaseStock.name, CappedDualIndex.name, TailoredBaseSurge.name]
     if _moves(scenario):
         names.append(Anticipating.name)
+        if scenario.charter.votes:
+            names += [BuyingOnCuts.name, BuyingAhead.name]
     return tuple(names)
 
 
@@ -94,6 +96,10 @@ def make_controller(name: str, scenario: LogisticsScenario) -> Controller:
         return Constant(_searched(name, scenario, constant_parameters))
     if name == Schedule.name:
         return Schedule(_searched(name, scenario, schedule_parameters))
+    # Both move the levels as the anticipating rule does, and search no more than it.
+    buying = {kind.name: kind for kind in (BuyingOnCuts, BuyingAhead)}
+    if name in buying:
+        return buying[name](make_controller(Anticipating.name, scenario).parameters)  # type: ignore[attr-defined]
     make, candidates = _SEARCHED[name]
 
     def search(scenario: LogisticsScenario) -> tuple[float, ...]:

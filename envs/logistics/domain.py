@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date as Date
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,14 +12,29 @@ from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.rooms import SPLITS, RoomedDomain, checked_split
 from daogym.envs.core.strict import hash_model
+from daogym.envs.dao.governance_layout import Governance, pack_governance
+from daogym.envs.dao.proposal_view import charter_fields, operator_action_fields
 
 from . import kernel
 from . import layout as at
-from .governed import G_PURCHASE_ALLOWANCE_USD_PER_WEEK, GOVERNED_PARAMETERS
-from .layout import AUTORESETS, COSTS, EVENTS, LAWS, OUT_WIDTH, TERMS, state_layout
+from .governed import G_PURCHASE_ALLOWANCE_USD_PER_WEEK, GOVERNED_PARAMETERS, N_GOVERNED
+from .layout import (
+    AUTORESETS,
+    COSTS,
+    EVENTS,
+    LAWS,
+    OUT_WIDTH,
+    OUT_WIDTH_VOTED,
+    TERMS,
+    VOTED_EVENTS,
+    state_layout,
+)
 from .network import Network
 from .observation import observation_fields, pipeline_slots, seen_processes
-from .scenario import LogisticsScenario
+from .scenario import MODES, LogisticsScenario
+
+if TYPE_CHECKING:
+    from daogym.envs.core.simulator import Simulator
 
 ActionMode = Literal["base_stock", "orders"]
 
@@ -41,8 +56,7 @@ class LogisticsDomain(RoomedDomain):
     package = __package__
     currency = "USD"
     reported_events = (("units lost", "lost_units"),)
-    term_names, cost_names, event_names = TERMS, COSTS, EVENTS
-    out_width = OUT_WIDTH
+    term_names, cost_names = TERMS, COSTS
     step_serial = staticmethod(kernel.step_serial)
     step_parallel = staticmethod(kernel.step_parallel)
     reset_lanes = staticmethod(kernel.reset_lanes)
@@ -63,9 +77,21 @@ class LogisticsDomain(RoomedDomain):
         self.network = Network(scenario)
         self.horizon = scenario.horizon_days
         self.reward_scale = scenario.reward_scale
-        self.governed = scenario.charter.values(GOVERNED_PARAMETERS)
+        parameters = scenario.governed_parameters
+        self.governed = scenario.charter.values(parameters, modes=MODES)
+        self.governance: Governance | None = None
+        if scenario.charter.votes:
+            self.governance = pack_governance(
+                scenario.charter, parameters, steps_per_day=1, horizon=self.horizon, treasury=True
+            )
+        voted = self.governance is not None
+        self.event_names: tuple[str, ...] = EVENTS + VOTED_EVENTS if voted else EVENTS
+        self.out_width = OUT_WIDTH_VOTED if voted else OUT_WIDTH
         self._flags = self._what_there_is()
-        self.observation_fields = observation_fields(self.network, self._flags)
+        self.observation_fields = observation_fields(
+            self.network, self._flags, parameters,
+            charter_fields(scenario.charter, parameters, scenario.step_minutes / 60.0),
+        )  # fmt: skip
         self.action_fields = self._action_fields()
         network = self.network
         self.state_layout = state_layout(
@@ -73,18 +99,19 @@ class LogisticsDomain(RoomedDomain):
             modes=network.n_modes, processes=len(network.tables["processes"]),
             regions=len(network.regions), customers=len(network.customers), ring=network.ring,
             order_ring=network.order_ring, keeps_orders=network.keeps_orders,
+            governance=None if self.governance is None else self.governance.state_sizes,
         )  # fmt: skip
         self.scenario_hash = hash_model(scenario)[:16]
 
     @property
     def tables(self) -> tuple[Any, ...]:
-        """Nothing: all tables lie in the parameter vectors, see tables.py."""
-        return ()
+        """The charter's vectors; all others lie in the parameter vectors, see tables.py."""
+        return (() if self.governance is None else self.governance.vectors,)
 
     @property
     def reset_tables(self) -> tuple[Any, ...]:
-        """Nothing, as `tables`."""
-        return ()
+        """`tables`."""
+        return self.tables
 
     def _what_there_is(self) -> dict[str, int]:
         s, network = self.scenario, self.network
@@ -95,6 +122,8 @@ class LogisticsDomain(RoomedDomain):
         allowance = self.governed[G_PURCHASE_ALLOWANCE_USD_PER_WEEK]
         return {
             "order_ring": network.order_ring if network.keeps_orders else 0,
+            "fleet_places": len(network.fleet_routes) * int(self.action_mode == "base_stock"),
+            "reserve_cents": 100 * s.treasury.reserve_usd,
             "varied_start": int(s.varied_start),
             "has_calendar": int(seasons or weekly),
             "has_promotions": int(demand.promotion_probability > 0.0),
@@ -108,7 +137,7 @@ class LogisticsDomain(RoomedDomain):
             "has_allowance": int(allowance < GOVERNED_PARAMETERS[
                 G_PURCHASE_ALLOWANCE_USD_PER_WEEK].high),
             "seen_processes": len(seen_processes(network)),
-            "shown_governed": len(GOVERNED_PARAMETERS) if stakes else 0,
+            "shown_governed": N_GOVERNED if stakes or s.charter.votes else 0,
             "pipeline_slots": len(pipeline_slots(network)),
         }  # fmt: skip
 
@@ -125,6 +154,7 @@ class LogisticsDomain(RoomedDomain):
             return FieldSet([
                 Field("order", "units", 0.0, np.repeat(largest[:, None], goods, axis=1),
                       (len(names), goods), "of each good on each route: " + ", ".join(names)),
+                *self._own_proposals(),
             ])  # fmt: skip
         span = s.actions.multiplier_span
         fields = [
@@ -141,7 +171,28 @@ class LogisticsDomain(RoomedDomain):
                       "share of orders by a mode, -1: none, 0: the scenario's, 1: the largest: "
                       + ", ".join(names)),
             )  # fmt: skip
-        return FieldSet(fields)
+        if network.fleet_routes:
+            lanes = [network.lane_list[network.route_list[r].lane] for r in network.fleet_routes]
+            fields.append(
+                Field("fleet", "1", -1.0, 1.0, (len(lanes),),
+                      "weight of a place where its fleet's hours are scarce, 0: as all others: "
+                      + ", ".join(f"{lane.origin} to {lane.destination}" for lane in lanes)),
+            )  # fmt: skip
+        return FieldSet(fields + self._own_proposals())
+
+    def _own_proposals(self) -> list[Field]:
+        if self.scenario.charter.mode != "agentic":
+            return []
+        return operator_action_fields(self.scenario.governed_parameters)
+
+    def action_limits(self, simulator: Simulator) -> Float:
+        """(N, action size, 2): the least and the most of each number that the gate may let through.
+
+        Whatever the other numbers are, the gate moves the orders of one that lies outside.
+        """
+        from .limits import action_limits
+
+        return action_limits(simulator)
 
     @property
     def controller_names(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_int64, as_uint64, episode_key, integer, uniform
 
 from .demand import NONE, ONE, STREAM_START, STREAM_STOCK, advance_world, begin_world
+from .govern import advance_votes, begin_governance
 from .governed import G_PURCHASE_ALLOWANCE_USD_PER_WEEK, N_GOVERNED
 from .layout import (
     C_INITIAL,
@@ -79,7 +80,7 @@ N_SPLITS = 4
 
 
 @kernel_function
-def begin_episode(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
+def begin_episode(lane: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int) -> None:
     """Begin the lane's next episode on a drawn (or forced) day of the year."""
     episode = si[lane, pi[S_EPISODE]] + 1
     # Each split has worlds of its own.
@@ -99,6 +100,10 @@ def begin_episode(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
     si[lane, pi[S_DONE]] = 0
     _set_stock(lane, key, step, pf, pi, sf)
     _set_purses(lane, pf, pi, sf)
+    if len(charter) > 0:
+        begin_governance(lane, key, charter, pf, pi, sf, si)
+        weekly = sf[lane, pi[S_GOVERNED] + G_PURCHASE_ALLOWANCE_USD_PER_WEEK]
+        sf[lane, pi[S_ALLOWANCE_USD]] = weekly
     begin_world(lane, key, pf, pi, sf, si)
     sum_echelons(lane, pf, pi, sf)
     for c in range(OUT_WIDTH):
@@ -188,8 +193,11 @@ def _set_purses(lane: int, pf: Float, pi: Int, sf: Float) -> None:
 
 
 @inlined_function
-def pass_night(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
-    """The clock moves, the world changes, the morning's goods arrive, Mondays fill allowances."""
+def pass_night(lane: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int, out: Float) -> None:
+    """The clock moves, the world changes, members vote, the morning's goods arrive.
+
+    Every seventh day fills the allowance; a vote that cuts it cuts what is left of it at once.
+    """
     n_goods, n_nodes = pi[I_GOODS], pi[I_NODES]
     step = si[lane, pi[S_STEP]] + 1
     si[lane, pi[S_STEP]] = step
@@ -202,6 +210,11 @@ def pass_night(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
             sf[lane, pi[S_STOCK] + cell] += units
             left = sf[lane, pi[S_IN_TRANSIT] + cell] - units
             sf[lane, pi[S_IN_TRANSIT] + cell] = max(left, 0.0)
+    if len(charter) > 0:
+        key = as_uint64(si[lane, pi[S_EPISODE_KEY]])
+        advance_votes(lane, key, charter, pf, pi, sf, si, out)
+        weekly = sf[lane, pi[S_GOVERNED] + G_PURCHASE_ALLOWANCE_USD_PER_WEEK]
+        sf[lane, pi[S_ALLOWANCE_USD]] = min(sf[lane, pi[S_ALLOWANCE_USD]], weekly)
     if step % 7 == 0:
         allowance = sf[lane, pi[S_GOVERNED] + G_PURCHASE_ALLOWANCE_USD_PER_WEEK]
         sf[lane, pi[S_ALLOWANCE_USD]] = allowance

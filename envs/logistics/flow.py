@@ -7,6 +7,7 @@ from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_uint64, uniform
 
 from .demand import STREAM_LATE
+from .fleets import allocate_hours
 from .layout import (
     C_PURCHASE_USD,
     CALENDAR_FLEETS,
@@ -27,6 +28,7 @@ from .layout import (
     H_PRICE_USD,
     H_VALUE_USD,
     H_VOLUME,
+    I_FLEET_PLACES,
     I_GOODS,
     I_MODES,
     I_NODES,
@@ -83,7 +85,7 @@ from .layout import (
     V_ENERGY_USD,
     V_THROUGHPUT,
 )
-from .orders import ORDERED, WANTED, is_closed
+from .orders import BY_MODE, ORDERED, WANTED, is_closed
 from .tables import (
     calendar_value,
     cell_value,
@@ -101,8 +103,8 @@ FILL_SHARE = 0.05
 
 @inlined_function
 def ship(
-    lane: int, pf: Float, pi: Int, sf: Float, si: Int, scratch: Float, fleet_hours: Float,
-    out: Float,
+    lane: int, pf: Float, pi: Int, sf: Float, si: Int, clean: Float, scratch: Float,
+    fleet_hours: Float, out: Float,
 ) -> None:  # fmt: skip
     """Every node sends what was ordered, as far as stock, throughput and vehicles reach.
 
@@ -115,6 +117,8 @@ def ship(
         n = node_at(pi, i, N_SHIPS)
         if node_at(pi, n, N_END_ROUTE) > node_at(pi, n, N_FIRST_ROUTE):
             _plan_node(lane, n, pf, pi, sf, si, scratch, fleet_hours)
+            if pi[I_FLEET_PLACES] > 0:
+                allocate_hours(n, pf, pi, clean, scratch, fleet_hours)
             _send_node(lane, n, pf, pi, sf, si, scratch, fleet_hours, out)
 
 
@@ -178,7 +182,9 @@ def _plan_node(
                 scratch[WANTED, r, g] *= capacity / volume
             volume = capacity
         if fleet >= 0:
-            fleet_hours[fleet] += volume * route_value(pf, pi, r, Q_HOURS)
+            hours = volume * route_value(pf, pi, r, Q_HOURS)
+            scratch[BY_MODE, r, 0] = hours
+            fleet_hours[fleet] += hours
 
 
 @inlined_function

@@ -1,4 +1,4 @@
-"""One day of the supply network, top to bottom: request, gate, world, settle, report.
+"""One day of the supply network, top to bottom: request, gate, world, settle, govern, report.
 
 `step_serial` and `step_parallel` step all environments in one call; both run `step_range`, so
 there is one implementation of the dynamics for one environment and for thousands, for a serial
@@ -6,6 +6,8 @@ system of two stages and for a network of a thousand nodes.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numba import prange
@@ -30,6 +32,7 @@ from .layout import (
     I_REGIONS,
     I_ROUTES,
     OUT_WIDTH,
+    OUT_WIDTH_VOTED,
     S_DONE,
     S_STEP,
     S_SUMS,
@@ -44,10 +47,12 @@ Float32 = NDArray[np.float32]
 
 @kernel_function
 def step_range(
-    low: int, high: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32,
+    low: int, high: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int, actions: Float32,
     observations: Float32, out: Float, flags: Flags,
 ) -> int:  # fmt: skip
     """Step the environments ``low <= lane < high``; see `core.simulator.Domain` for the arrays.
+
+    `charter` is explained in dao/lane.py.
 
     Returns a number that keeps the scratch memory alive to the end.
     """
@@ -61,69 +66,78 @@ def step_range(
     out, flags = uncounted(out), uncounted(flags)
     scratch, clean = uncounted(scratch_memory), uncounted(clean_memory)
     region_sums, fleet_hours = uncounted(region_memory), uncounted(fleet_memory)
+    facts = charter[:1]
     for lane in range(low, high):
+        # What an episode ends with, the last columns, is neither cleared nor summed in other steps.
+        if len(charter) > 0 and flags[0, lane] == 1:
+            for c in range(OUT_WIDTH, OUT_WIDTH_VOTED):
+                out[0, lane, c] = 0.0
         flags[0, lane] = 0
         flags[1, lane] = 0
         for c in range(OUT_WIDTH):
             out[0, lane, c] = 0.0
         if si[lane, pi[S_DONE]] == 1:
             if pi[I_AUTORESET] == AUTORESET_NEXT_STEP:
-                begin_episode(lane, pf, pi, sf, si)
-                write_observation(lane, pf, pi, sf, si, observations[0])
+                begin_episode(lane, pf, pi, charter, sf, si)
+                write_observation(lane, facts, pf, pi, sf, si, observations[0])
             continue
-        make_orders(lane, pf, pi, sf, si, actions, clean, scratch, out)
+        make_orders(lane, facts, pf, pi, sf, si, actions, clean, scratch, out)
         gate_orders(lane, pf, pi, sf, si, scratch, out)
         draw_day(lane, pf, pi, sf, si)
-        ship(lane, pf, pi, sf, si, scratch, fleet_hours, out)
+        ship(lane, pf, pi, sf, si, clean, scratch, fleet_hours, out)
         serve(lane, pf, pi, sf, region_sums, out)
         settle(lane, pf, pi, sf, si, out)
-        pass_night(lane, pf, pi, sf, si)
+        pass_night(lane, pf, pi, charter, sf, si, out)
         for c in range(OUT_WIDTH):
             sf[lane, pi[S_SUMS] + c] += out[0, lane, c]
-        write_observation(lane, pf, pi, sf, si, observations[0])
+        write_observation(lane, facts, pf, pi, sf, si, observations[0])
         if si[lane, pi[S_STEP]] >= pi[I_HORIZON]:
             flags[0, lane] = 1
             si[lane, pi[S_DONE]] = 1
             for c in range(OUT_WIDTH):
                 out[1, lane, c] = sf[lane, pi[S_SUMS] + c]
+            if len(charter) > 0:
+                for c in range(OUT_WIDTH, OUT_WIDTH_VOTED):
+                    out[1, lane, c] = out[0, lane, c]
             for d in range(pi[I_OBSERVATION]):
                 observations[1, lane, d] = observations[0, lane, d]
             if pi[I_AUTORESET] == AUTORESET_SAME_STEP:
-                begin_episode(lane, pf, pi, sf, si)
-                write_observation(lane, pf, pi, sf, si, observations[0])
+                begin_episode(lane, pf, pi, charter, sf, si)
+                write_observation(lane, facts, pf, pi, sf, si, observations[0])
     return len(scratch_memory) + len(region_memory) + len(fleet_memory) + len(clean_memory)
 
 
 @kernel_entry()
 def step_serial(
-    n_chunk: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32,
+    n_chunk: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int, actions: Float32,
     observations: Float32, out: Float, flags: Flags,
 ) -> None:  # fmt: skip
     """Step all environments on the calling thread."""
-    step_range(0, len(si), pf, pi, sf, si, actions, observations, out, flags)
+    step_range(0, len(si), pf, pi, charter, sf, si, actions, observations, out, flags)
 
 
 @kernel_entry(parallel=True)
 def step_parallel(
-    n_chunk: int, pf: Float, pi: Int, sf: Float, si: Int, actions: Float32,
+    n_chunk: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int, actions: Float32,
     observations: Float32, out: Float, flags: Flags,
 ) -> None:  # fmt: skip
     """Step all environments in `n_chunk` pieces over Numba's threads."""
     n = len(si)
     for chunk in prange(n_chunk):
         step_range(
-            chunk * n // n_chunk, (chunk + 1) * n // n_chunk, pf, pi, sf, si, actions,
+            chunk * n // n_chunk, (chunk + 1) * n // n_chunk, pf, pi, charter, sf, si, actions,
             observations, out, flags,
         )  # fmt: skip
 
 
 @kernel_entry()
 def reset_lanes(
-    mask: NDArray[np.bool_], pf: Float, pi: Int, sf: Float, si: Int,
+    mask: NDArray[np.bool_], pf: Float, pi: Int, charter: Any, sf: Float, si: Int,
     observations: Float32,
 ) -> None:  # fmt: skip
     """Begin the next episode of the masked lanes and write their observations."""
+    facts = charter[:1]
     for lane in range(len(si)):
         if mask[lane]:
-            begin_episode(lane, pf, pi, sf, si)
-            write_observation(lane, pf, pi, sf, si, observations[0])
+            begin_episode(lane, pf, pi, charter, sf, si)
+            write_observation(lane, facts, pf, pi, sf, si, observations[0])

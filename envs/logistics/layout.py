@@ -7,15 +7,18 @@ one good at one node.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from daogym.envs.core.layout import Layout, Part
+from daogym.envs.dao.capture_report import CAPTURE_NAMES
+from daogym.envs.dao.lane_layout import LANE_PARTS, N_LANE_PARTS, lane_parts
 
 from .governed import N_GOVERNED
 
-TERMS = ("revenue", "purchase", "freight", "holding", "unmet", "energy", "stock")
+TERMS = ("revenue", "purchase", "freight", "holding", "unmet", "energy", "stock", "bond")
 COSTS = ("fill_rate", "treasury", "carbon", "warehouse", "stake", "fairness")
 EVENTS = (
     "interventions",
@@ -38,7 +41,9 @@ EVENTS = (
     "closed_lanes",
     "closed_nodes",
 )
-(T_REVENUE, T_PURCHASE, T_FREIGHT, T_HOLDING, T_UNMET, T_ENERGY, T_STOCK) = range(7)
+# What an episode under a voted charter ends with; 0 in its other steps.
+VOTED_EVENTS = CAPTURE_NAMES
+(T_REVENUE, T_PURCHASE, T_FREIGHT, T_HOLDING, T_UNMET, T_ENERGY, T_STOCK, T_BOND) = range(8)
 (K_FILL_RATE, K_TREASURY, K_CARBON, K_WAREHOUSE, K_STAKE, K_FAIRNESS) = range(6)
 (
     E_INTERVENTIONS, E_REVERTS, E_SHIELD_DELTA_UNITS, E_INVALID_ACTIONS, E_DEMAND_UNITS,
@@ -51,6 +56,7 @@ OUT_REWARD, OUT_BASELINE, OUT_STEPS, OUT_COST = 0, 1, 2, 3
 OUT_TERM = OUT_COST + N_COST
 OUT_EVENT = OUT_TERM + N_TERM
 OUT_WIDTH = OUT_EVENT + N_EVENT
+OUT_WIDTH_VOTED = OUT_WIDTH + len(VOTED_EVENTS)
 
 
 def _columns(count: int) -> tuple[Any, ...]:
@@ -78,11 +84,11 @@ NODE_VALUE_COLUMNS = 3
 # Columns of `lanes` (A, 5): a destination's lanes stand together, its home lane first.
 (L_ORIGIN, L_DESTINATION, L_FIRST_ROUTE, L_END_ROUTE, L_PROCESS) = _columns(5)
 LANE_COLUMNS = 5
-# Columns of `routes` (R, 8): an origin's routes stand together, a lane's default mode first.
+# Columns of `routes` (R, 9): an origin's routes stand together, a lane's default mode first.
 (
-    R_ORIGIN, R_DESTINATION, R_MODE, R_LEAD_DAYS, R_ORDER_DAYS, R_LANE, R_FLEET, R_KNOB,
-) = _columns(8)  # fmt: skip
-ROUTE_COLUMNS = 8
+    R_ORIGIN, R_DESTINATION, R_MODE, R_LEAD_DAYS, R_ORDER_DAYS, R_LANE, R_FLEET, R_KNOB, R_PLACE,
+) = _columns(9)  # fmt: skip
+ROUTE_COLUMNS = 9
 # Columns of `route_values` (R, 10).
 (
     Q_COST_USD, Q_CAPACITY, Q_HOURS, Q_CARBON_KG, Q_OWED_USD, Q_KEEPS, Q_LARGEST_ORDER,
@@ -118,7 +124,8 @@ INTEGERS = (
     "autoreset", "stagger", "split", "law", "size", "step_day", "informed", "observation",
     "order_ring", "varied_start", "has_calendar", "has_promotions", "has_levels", "has_stakes",
     "has_allowance", "has_outlook",
-    "has_ration", "pipeline_slots", "seen_processes", "shown_governed",
+    "has_ration", "pipeline_slots", "seen_processes", "shown_governed", "fleet_places",
+    "reserve_cents",
 )  # fmt: skip
 (
     I_NODES, I_GOODS, I_ROUTES, I_LANES, I_MODES, I_TIERS, I_KNOBS, I_PROCESSES, I_FLEETS,
@@ -127,9 +134,9 @@ INTEGERS = (
     I_OBSERVATION, I_ORDER_RING, I_VARIED_START, I_HAS_CALENDAR, I_HAS_PROMOTIONS, I_HAS_LEVELS,
     I_HAS_STAKES, I_HAS_ALLOWANCE, I_HAS_OUTLOOK, I_HAS_RATION, I_PIPELINE_SLOTS,
     I_SEEN_PROCESSES,
-    I_SHOWN_GOVERNED,
-) = range(36)  # fmt: skip
-N_INTEGER = 36
+    I_SHOWN_GOVERNED, I_FLEET_PLACES, I_RESERVE_CENTS,
+) = range(38)  # fmt: skip
+N_INTEGER = 38
 # Then offsets of the tables in their vector, then those of the state's parts.
 (
     P_NODES, P_NODE_VALUES, P_LANES, P_ROUTES, P_ROUTE_VALUES, P_MODES, P_GOODS, P_CELLS,
@@ -170,8 +177,8 @@ STATE_NAMES = (
     "mail_units", "owed_units", "flow_units", "demand_units", "ewma_units",
     "level", "level_seen", "promotion_factor", "carried_usd", "arriving_usd", "escrow_usd",
     "arriving_fee_usd", "late_fee_usd", "stake_usd", "carrier_usd", "treasury_usd",
-    "allowance_usd", "fill_rate", "region_fill", "initial_units", "closing_usd", "governed",
-    "sums",
+    "allowance_usd", "fill_rate", "region_fill", "initial_units", "closing_usd", "sums",
+    *LANE_PARTS,
 )  # fmt: skip
 (
     S_ROOT_KEY, S_EPISODE, S_EPISODE_KEY, S_FORCED_DAY, S_FIRST_DAY, S_STEP, S_STARTED, S_DONE,
@@ -180,13 +187,14 @@ STATE_NAMES = (
     S_MAIL, S_OWED, S_FLOW, S_DEMAND, S_EWMA,
     S_LEVEL, S_LEVEL_SEEN, S_PROMOTION_FACTOR, S_CARRIED_USD, S_ARRIVING_USD, S_ESCROW_USD,
     S_ARRIVING_FEE_USD, S_LATE_FEE_USD, S_STAKE_USD, S_CARRIER_USD, S_TREASURY_USD,
-    S_ALLOWANCE_USD, S_FILL_RATE, S_REGION_FILL, S_INITIAL, S_CLOSING_USD, S_GOVERNED, S_SUMS,
+    S_ALLOWANCE_USD, S_FILL_RATE, S_REGION_FILL, S_INITIAL, S_CLOSING_USD, S_SUMS, S_GOVERNED,
 ) = range(N_INTEGER + N_TABLE, N_INTEGER + N_TABLE + 38)  # fmt: skip
 
 
 def state_layout(
     *, nodes: int, goods: int, routes: int, modes: int, processes: int, regions: int,
     customers: int, ring: int, order_ring: int, keeps_orders: bool,
+    governance: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Layout:  # fmt: skip
     """Parts of one lane's state for a network of these sizes.
 
@@ -194,6 +202,7 @@ def state_layout(
         ring: days of the pipeline ring: what arrives on day t stands at t modulo `ring`.
         order_ring: days of the ring of orders on their way to an origin.
         keeps_orders: whether any route keeps orders or takes time to hand them over.
+        governance: shapes of what a voted charter keeps in a lane, by name; none for a static one.
     """
 
     def integer(name: str, shape: tuple[int, ...], doc: str) -> Part:
@@ -241,8 +250,8 @@ def state_layout(
             Part("region_fill", (regions,), "the same for each region"),
             Part("initial_units", cell, "stock and transit when the episode began"),
             Part("closing_usd", (), "what goods and backlog are worth tonight, see settle.py"),
-            Part("governed", (N_GOVERNED,), "charter parameters in force"),
             Part("sums", (OUT_WIDTH,), "sums of all outputs over this episode"),
+            *lane_parts(N_GOVERNED, governance),
         ]
     )  # fmt: skip
 
@@ -253,6 +262,7 @@ def _checked() -> None:
         nodes=1, goods=1, routes=1, modes=1, processes=1, regions=1, customers=1, ring=1,
         order_ring=1, keeps_orders=True,
     )  # fmt: skip
+    assert STATE_NAMES[S_GOVERNED - N_INTEGER - N_TABLE] == "governed"
     assert tuple(part.name for part in layout.parts) == STATE_NAMES
     short = {
         "STOCK_UNITS": "STOCK", "BACKLOG_UNITS": "BACKLOG", "IN_TRANSIT_UNITS": "IN_TRANSIT",
@@ -260,7 +270,8 @@ def _checked() -> None:
         "OWED_UNITS": "OWED", "FLOW_UNITS": "FLOW", "DEMAND_UNITS": "DEMAND", "EWMA_UNITS": "EWMA",
         "INITIAL_UNITS": "INITIAL",
     }  # fmt: skip
-    for i, name in enumerate(STATE_NAMES):
+    # lane.py finds the charter's own parts from the first of them on.
+    for i, name in enumerate(STATE_NAMES[: 1 - N_LANE_PARTS]):
         key = "S_" + short.get(name.upper(), name.upper())
         assert names[key] == N_INTEGER + N_TABLE + i, key
     tables = (("I_", INTEGERS, 0), ("F_", FLOATS, 0), ("P_", TABLES, N_INTEGER))

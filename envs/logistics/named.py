@@ -11,6 +11,7 @@ from typing import Any
 from daogym.envs.core.named import merged
 from daogym.envs.core.strict import ConfigError, load_mapping, load_yaml
 from daogym.envs.core.yaml_reader import read_yaml
+from daogym.envs.dao.charter import NAMED_CHARTERS, load_charter
 
 from .csv_tables import with_tables
 from .presets import presets
@@ -23,6 +24,9 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
         "supply_network",
         {"name": "supply_network_blind", "forecast": {"track": "blind"}},
     ),
+    "supply_network_drones": ("supply_network_drones", {}),
+    "supply_network_voted": ("supply_network_voted", {}),
+    "supply_network_agentic": ("supply_network_agentic", {}),
 }
 ScenarioSpec = str | Path | Mapping[str, Any] | LogisticsScenario
 
@@ -72,9 +76,29 @@ def logistics_scenario(
     source = str(spec) if isinstance(spec, (str, Path)) else "scenario"
     scenario = _base(spec)
     if changes:
+        changes = _with_own_days(scenario, changes)
         laid_over = merged(scenario.model_dump(mode="json"), changes)
         scenario = load_mapping(laid_over, LogisticsScenario, source)
     return scenario
+
+
+def _with_own_days(scenario: LogisticsScenario, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes in which a packaged charter that is voted on is laid over the scenario's own.
+
+    Packaged charters count in quarter-hours; here a step is a day, so the governor's times, the
+    parameters and the proposals a day stay the scenario's.
+    """
+    name = changes.get("charter")
+    if not (scenario.charter.votes and name in NAMED_CHARTERS):
+        return dict(changes)
+    packaged = load_charter(name)
+    if not packaged.votes:
+        return dict(changes)
+    own = scenario.charter.model_dump(mode="json")
+    return {
+        **changes,
+        "charter": {**own, **packaged.model_dump(mode="json", exclude_defaults=True)},
+    }
 
 
 def _base(spec: ScenarioSpec) -> LogisticsScenario:
@@ -93,7 +117,7 @@ def _base(spec: ScenarioSpec) -> LogisticsScenario:
         file, changes = NETWORKS[text]
         folder = resources.files(__package__) / "scenarios"
         with resources.as_file(folder / f"{file}.yaml") as path:
-            scenario = load_yaml(path, LogisticsScenario)
+            scenario = _from_file(path)
         return logistics_scenario(scenario, changes)
     if text in presets():
         return load_mapping(presets()[text], LogisticsScenario, text)

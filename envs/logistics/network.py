@@ -173,6 +173,13 @@ class Network:
         return sorted(found, key=lambda k: (k[1] < 0, self.scenario.modes.index(self._mode(k[0])),
                                             k[1]))  # fmt: skip
 
+    @cached_property
+    def fleet_routes(self) -> list[int]:
+        """Routes whose share of a fleet's hours an action sets."""
+        if not self.scenario.actions.fleet_allocation:
+            return []
+        return [r for r, route in enumerate(self.route_list) if route.fleet >= 0]
+
     def _route_tables(self) -> tuple[Int, Float]:
         s = self.scenario
         table = np.zeros((len(self.route_list), at.ROUTE_COLUMNS), dtype=np.int64)
@@ -181,12 +188,13 @@ class Network:
         for r, route in enumerate(self.route_list):
             lane, mode = self.lane_list[route.lane], s.modes[route.mode]
             destination = self._index[lane.destination]
+            place = self.fleet_routes.index(r) if r in self.fleet_routes else -1
             knob = knobs.get((mode.name, destination), knobs.get((mode.name, -1), -1))
             if mode.name == lane.modes[0]:
                 knob = -1
             table[r] = (
                 self._index[lane.origin], destination, route.mode, route.lead_days,
-                lane.order_days, route.lane, route.fleet, knob,
+                lane.order_days, route.lane, route.fleet, knob, place,
             )  # fmt: skip
             values[r] = (
                 route.cost_usd, at.UNLIMITED if mode.capacity_per_day is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,11 @@ from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.mathematics import sin_cos
+from daogym.envs.dao.charter import GovernedParameter
 
 from . import layout as at
-from .governed import (
-    G_PURCHASE_ALLOWANCE_USD_PER_WEEK,
-    GOVERNED,
-    GOVERNED_PARAMETERS,
-    N_GOVERNED,
-)
+from .govern import write_governance
+from .governed import G_PURCHASE_ALLOWANCE_USD_PER_WEEK, GOVERNED, N_GOVERNED
 from .layout import (
     C_BASE_STOCK,
     F_INITIAL_TREASURY_USD,
@@ -91,8 +89,16 @@ def pipeline_slots(network: Network) -> Int:
     return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
-def observation_fields(network: Network, flags: dict[str, int]) -> FieldSet:
-    """Fields in the order in which `write_observation` fills them; values beyond are held."""
+def observation_fields(
+    network: Network, flags: dict[str, int], governed: Sequence[GovernedParameter],
+    votes: tuple[list[Field], list[Field]],
+) -> FieldSet:  # fmt: skip
+    """Fields in the order in which `write_observation` fills them; values beyond are held.
+
+    Args:
+        governed: the charter's parameters.
+        votes: fields of live proposals and of the operator's bonds, the last ones.
+    """
     s = network.scenario
     stocked = np.flatnonzero(~network.supplier)
     goods, customers = network.n_goods, network.customers
@@ -165,11 +171,11 @@ def observation_fields(network: Network, flags: dict[str, int]) -> FieldSet:
     if flags["has_allowance"]:
         fields.append(Field("allowance", "1", 0.0, 1.0, doc="left of the week's purchases"))
     if flags["shown_governed"]:
-        low = np.array([p.low for p in GOVERNED_PARAMETERS])
-        high = np.minimum(np.array([p.high for p in GOVERNED_PARAMETERS]), 1e5)
+        low = np.array([p.low for p in governed])
+        high = np.minimum(np.array([p.high for p in governed]), 1e5)
         fields.append(Field("governed", "1", low, high, (N_GOVERNED,),
                             f"charter parameters in force: {', '.join(GOVERNED)}"))  # fmt: skip
-    return FieldSet(fields)
+    return FieldSet([*fields, *votes[0], *votes[1]])
 
 
 def seen_processes(network: Network) -> Int:
@@ -188,8 +194,10 @@ def process_names(network: Network) -> list[str]:
 
 
 @kernel_function
-def write_observation(lane: int, pf: Float, pi: Int, sf: Float, si: Int, target: Any) -> None:
-    """Fill `target[lane]`, normalised to [-1, 1]."""
+def write_observation(
+    lane: int, facts: Any, pf: Float, pi: Int, sf: Float, si: Int, target: Any
+) -> None:
+    """Fill `target[lane]`, normalised to [-1, 1]; `facts` is explained in dao/lane.py."""
     n_goods, n_nodes, places = pi[I_GOODS], pi[I_NODES], pi[I_CUSTOMERS]
     step = si[lane, pi[S_STEP]]
     date = si[lane, pi[S_FIRST_DAY]] + step
@@ -279,7 +287,9 @@ def write_observation(lane: int, pf: Float, pi: Int, sf: Float, si: Int, target:
         target[lane, c] = sf[lane, pi[S_GOVERNED] + g]
         c += 1
     low, size = pi[P_OBSERVED], pi[I_OBSERVATION]
-    for d in range(size):
+    if len(facts) > 0:
+        write_governance(lane, facts, pf, pi, sf, si, target)
+    for d in range(c):
         value = (target[lane, d] - pf[low + d]) * pf[low + size + d] - 1.0
         target[lane, d] = min(max(value, -1.0), 1.0)
 

@@ -33,6 +33,7 @@ class Situation:
         is_end: whether the episode ends with the last day (then stock is worth its purchase
             value, and backlog is cleared); otherwise what is left is worth its purchase value and
             the freight to where it is.
+        budgets: (first day, end day, USD) of spans of days whose purchases together have a limit.
     """
 
     stock: Float
@@ -41,6 +42,7 @@ class Situation:
     demand: Float
     open_routes: NDArray[np.bool_]
     is_end: bool
+    budgets: tuple[tuple[int, int, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def plan(network: Network, situation: Situation) -> Plan:
 
     Variables: units sent by route, good and day; stock at the end of a day; units handed over;
     backlog at the end of a day; units lost. Late deliveries, vehicles' hours and the charter are
-    left out; lanes' and nodes' capacities are in.
+    left out, but for the situation's budgets; lanes' and nodes' capacities are in.
 
     Raises:
         RuntimeError: HiGHS found no optimum.
@@ -156,7 +158,12 @@ def plan(network: Network, situation: Situation) -> Plan:
         (np.concatenate(data), (np.concatenate(rows), np.concatenate(cols))),
         shape=(right.size, columns.count),
     ).tocsr()  # fmt: skip
-    limits, most = _capacities(network, used, sent, columns.count)
+    spent = np.broadcast_to(np.maximum(purchase, 0.0), sent.shape[1:])
+    budgets = [
+        (sent[first:end].ravel(), np.tile(spent.ravel(), end - first), usd)
+        for first, end, usd in situation.budgets
+    ]
+    limits, most = _limits(_capacities(network, used, sent) + budgets, columns.count)
     result = linprog(
         np.concatenate(columns.cost), A_ub=limits, b_ub=most, A_eq=equal, b_eq=right,
         bounds=np.stack([np.zeros(columns.count), np.concatenate(columns.high)], axis=1),
@@ -169,10 +176,12 @@ def plan(network: Network, situation: Situation) -> Plan:
     return Plan(units, -float(result.fun))
 
 
-def _capacities(
-    network: Network, used: NDArray[np.int64], sent: NDArray[np.int64], width: int
-) -> tuple[Any, Any]:
-    """Rows of lanes' and nodes' daily capacities, or (None, None)."""
+Limit = tuple[NDArray[np.int64], Float, float]
+"""Columns, their factors, and what their sum may be at most."""
+
+
+def _capacities(network: Network, used: NDArray[np.int64], sent: NDArray[np.int64]) -> list[Limit]:
+    """Lanes' and nodes' daily capacities."""
     t = network.tables
     volume = t["goods"][:, at.H_VOLUME]
     groups = [
@@ -182,21 +191,22 @@ def _capacities(
         leaving = np.flatnonzero(t["routes"][used, at.R_ORIGIN] == n)
         groups.append((leaving, float(t["node_values"][n, at.V_THROUGHPUT])))
     groups = [(g, limit) for g, limit in groups if limit < at.UNLIMITED and len(g)]
-    if not groups:
+    return [
+        (sent[day, group].ravel(), np.tile(volume, len(group)), limit)
+        for group, limit in groups
+        for day in range(len(sent))
+    ]
+
+
+def _limits(limits: list[Limit], width: int) -> tuple[Any, Any]:
+    """(matrix, right-hand sides) of the limits, or (None, None)."""
+    if not limits:
         return None, None
-    rows, cols, data = [], [], []
-    most: list[float] = []
-    for group, limit in groups:
-        for day in range(len(sent)):
-            index = sent[day, group].ravel()
-            rows.append(np.full(index.size, len(most)))
-            cols.append(index)
-            data.append(np.tile(volume, len(group)))
-            most.append(limit)
+    index, factors, most = zip(*limits, strict=True)
+    rows = np.repeat(np.arange(len(limits)), [len(columns) for columns in index])
     matrix = coo_array(
-        (np.concatenate(data), (np.concatenate(rows), np.concatenate(cols))),
-        shape=(len(most), width),
-    ).tocsr()  # fmt: skip
+        (np.concatenate(factors), (rows, np.concatenate(index))), shape=(len(limits), width)
+    ).tocsr()
     return matrix, np.array(most)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from daogym.envs.core.layout import Float
+from daogym.envs.dao.rule_path import announced_rules
 
 from . import layout as at
-from .bound import world_of
+from .bound import DAYS_OF_ALLOWANCE, world_of
+from .governed import G_PURCHASE_ALLOWANCE_USD_PER_WEEK
 from .network import Network
 from .plan import Situation, plan
 from .policies import open_lanes
@@ -30,8 +32,11 @@ class RollingPlan(Controller):
     demand is raised by the share `reserve`, that of the first day by `safety` standard deviations
     as well.
 
+    Under a charter that is voted on it keeps to the allowances of the weeks ahead.
+
     Args:
         perfect: plan with the true demand of the episode instead.
+        reads_queue: whether allowances are those that wait in the timelock, or those in force.
     """
 
     def __init__(
@@ -41,10 +46,11 @@ class RollingPlan(Controller):
         safety: float = 3.0,
         reserve: float = 0.4,
         perfect: bool = False,
+        reads_queue: bool = True,
     ) -> None:
         self.name = "plan_perfect" if perfect else "rolling_plan"
         self.days, self.hold, self.perfect = days, hold, perfect
-        self.safety, self.reserve = safety, reserve
+        self.safety, self.reserve, self.reads_queue = safety, reserve, reads_queue
         self._demand: Float = np.empty(0)
         self._plans: list[tuple[int, Float]] = []
 
@@ -61,6 +67,7 @@ class RollingPlan(Controller):
         chosen = chosen_routes(simulator)
         expected = self._expected(simulator)
         step = simulator.state("step")
+        rules = self._rules(simulator)
         orders = np.zeros((simulator.num_envs, len(network.route_list), network.n_goods))
         for lane in range(simulator.num_envs):
             left = simulator.horizon - int(step[lane])
@@ -80,12 +87,32 @@ class RollingPlan(Controller):
                 stock=simulator.state("stock_units")[lane],
                 backlog=simulator.state("backlog_units")[lane],
                 arriving=arriving, demand=expected[lane, :days], open_routes=routes,
-                is_end=days == left,
+                is_end=days == left, budgets=self._budgets(simulator, lane, days, rules),
             )  # fmt: skip
             sent = plan(network, situation).sent[: self.hold]
             self._plans[lane] = int(step[lane]), sent
             orders[lane] = sent[0]
         return order_actions(simulator, orders)
+
+    def _rules(self, simulator: Simulator) -> Float | None:
+        """(N, D, parameters) as they are and as the queue says; None where nothing is voted on."""
+        domain: Any = simulator.domain
+        if domain.governance is None:
+            return None
+        return announced_rules(simulator, self.days, reads_queue=self.reads_queue)
+
+    def _budgets(
+        self, simulator: Simulator, lane: int, days: int, rules: Float | None
+    ) -> tuple[tuple[int, int, float], ...]:
+        """What is left of this week's allowance, and the allowances of the next weeks."""
+        if rules is None:
+            return ()
+        first = DAYS_OF_ALLOWANCE - int(simulator.state("step")[lane]) % DAYS_OF_ALLOWANCE
+        budgets = [(0, min(first, days), float(simulator.state("allowance_usd")[lane]))]
+        for day in range(first, days, DAYS_OF_ALLOWANCE):
+            usd = float(rules[lane, day, G_PURCHASE_ALLOWANCE_USD_PER_WEEK])
+            budgets.append((day, min(day + DAYS_OF_ALLOWANCE, days), usd))
+        return tuple(budgets)
 
     def _expected(self, simulator: Simulator) -> Float:
         """(N, D, nodes, G) demand to plan with."""

@@ -62,7 +62,9 @@ def positions(simulator: Simulator) -> Float:
 
 
 def order_actions(simulator: Simulator, orders: Float) -> Actions:
-    """Orders (N, routes, goods) in units as actions of the mode "orders"."""
+    """Orders (N, routes, goods) in units as actions of the mode "orders", without a proposal."""
     largest = network_of(simulator).tables["route_values"][:, at.Q_LARGEST_ORDER]
     shares = np.clip(2.0 * orders / largest[:, None] - 1.0, -1.0, 1.0)
-    return shares.reshape(simulator.num_envs, -1).astype(np.float32)
+    actions = np.zeros((simulator.num_envs, simulator.action_size), dtype=np.float32)
+    actions[:, : shares[0].size] = shares.reshape(simulator.num_envs, -1)
+    return actions

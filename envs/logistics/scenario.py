@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal, Self
 
 from pydantic import Field as Setting
 from pydantic import model_validator
 
 from daogym.envs.core.strict import StrictModel
-from daogym.envs.dao.charter import Charter
+from daogym.envs.dao.charter import Charter, GovernedParameter
+from daogym.envs.dao.charter import Mode as CharterMode
 
 from .governed import GOVERNED_PARAMETERS
 
+MODES: tuple[CharterMode, ...] = ("static", "voted", "agentic")
+UNLIMITED_FROM = 1e9
+"""A governed parameter whose own limit is as high has no limit by default."""
 Law = Literal["constant", "poisson", "negative_binomial", "geometric", "normal", "uniform", "step"]
 
 
@@ -191,6 +197,9 @@ class Actions(StrictModel):
     level_factors: tuple[tuple[float, ...], ...] = ()
     """Of each tier (in the order of the nodes) and good: multiplies the order-up-to levels at
     action 0; empty: 1. The shipped networks' are searched (search.py)."""
+    fleet_allocation: bool = False
+    """Each place that a fleet flies to has an action more: its weight where the hours are scarce
+    (mode "base_stock")."""
     whole_orders: bool = False
     """Orders of the mode "orders" are rounded to units."""
 
@@ -199,6 +208,20 @@ class Treasury(StrictModel):
     """The DAO's purse."""
 
     initial_usd: float = Setting(0.0, ge=0.0)
+    reserve_usd: int = Setting(100_000, ge=0, le=10**9)
+    """What the DAO keeps apart from the network's purse under a charter that is voted on: lost
+    bonds go there, attackers take from there."""
+
+
+class VotedRange(StrictModel):
+    """Where votes may move a governed parameter, in its own unit."""
+
+    low: float
+    high: float
+    largest_change: float = Setting(ge=0.0)
+    """Of one proposal; 0: nobody may propose."""
+    least_interval_days: float = Setting(28.0, gt=0.0)
+    """Days after a change in which nobody may propose another one."""
 
 
 class LogisticsScenario(StrictModel):
@@ -228,6 +251,24 @@ class LogisticsScenario(StrictModel):
     actions: Actions = Actions()
     treasury: Treasury = Treasury()
     charter: Charter = Charter()
+    voted_ranges: Mapping[str, VotedRange] = Setting(default_factory=dict)
+    """Under a charter that is voted on, instead of the parameters' own limits; none waits there."""
+
+    @property
+    def governed_parameters(self) -> tuple[GovernedParameter, ...]:
+        """`GOVERNED_PARAMETERS`, under a charter that is voted on within `voted_ranges`."""
+        if self.charter.mode == "static":
+            return GOVERNED_PARAMETERS
+        return tuple(self._voted(p) for p in GOVERNED_PARAMETERS)
+
+    def _voted(self, p: GovernedParameter) -> GovernedParameter:
+        given = self.voted_ranges.get(p.name)
+        if given is None:
+            return p
+        return replace(
+            p, low=given.low, high=given.high, initial=min(max(p.initial, given.low), given.high),
+            largest_change=given.largest_change, least_interval_days=given.least_interval_days,
+        )  # fmt: skip
 
     @property
     def step_minutes(self) -> float:
@@ -294,12 +335,30 @@ class LogisticsScenario(StrictModel):
             )
         if not any(node.mean_demand for node in self.nodes):
             raise ValueError("nodes: at least one with mean_demand expected")
-        self.charter.values(GOVERNED_PARAMETERS)
-        if self.charter.mode != "static":
-            raise ValueError(
-                f"charter.mode: 'static' expected for a supply network, got {self.charter.mode!r}"
-            )
+        if self.actions.fleet_allocation and not any(mode.fleet for mode in self.modes):
+            raise ValueError("actions.fleet_allocation: a mode with a fleet is expected")
+        self._check_ranges()
+        self.charter.values(self.governed_parameters, modes=MODES)
         return self
+
+    def _check_ranges(self) -> None:
+        by_name = {p.name: p for p in GOVERNED_PARAMETERS}
+        for name, given in self.voted_ranges.items():
+            where = f"voted_ranges.{name}"
+            if name not in by_name:
+                raise ValueError(f"{where}: one of {', '.join(by_name)} expected")
+            p = by_name[name]
+            if not p.low <= given.low < given.high <= p.high:
+                raise ValueError(f"{where}: low < high within {p.low:g} to {p.high:g} {p.unit} "
+                                 f"expected, got {given.low:g} and {given.high:g}")  # fmt: skip
+            if given.largest_change > given.high - given.low:
+                raise ValueError(f"{where}: largest_change up to {given.high - given.low:g} "
+                                 f"expected, got {given.largest_change:g}")  # fmt: skip
+        for p in GOVERNED_PARAMETERS:
+            if self.charter.votes and p.name not in self.voted_ranges and p.high >= UNLIMITED_FROM:
+                raise ValueError(f"voted_ranges.{p.name}: needed under charter.mode = "
+                                 f"{self.charter.mode}: {p.high:g} {p.unit} stands for no limit, "
+                                 "and no vote is held on such a range")  # fmt: skip
 
 
 def _unique(what: str, names: list[str]) -> list[str]:

@@ -82,6 +82,7 @@ from .layout import (
     S_STEP,
     S_STOCK,
     S_TREASURY_USD,
+    T_BOND,
     T_FREIGHT,
     T_HOLDING,
     T_PURCHASE,
@@ -101,7 +102,7 @@ def settle(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float) -> Non
     sf[lane, pi[S_ALLOWANCE_USD]] = max(sf[lane, pi[S_ALLOWANCE_USD]] + spent, 0.0)
     cash = 0.0
     for t in range(N_TERM):
-        if t != T_STOCK:
+        if t != T_STOCK and t != T_BOND:
             cash += out[0, lane, OUT_TERM + t]
     freight = out[0, lane, OUT_TERM + T_FREIGHT]
     sf[lane, pi[S_TREASURY_USD]] += cash - freight - out[0, lane, OUT_EVENT + E_FEES_USD]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def action_size(scenario: LogisticsScenario) -> int:
-    """Actions of the mode "base_stock"."""
+    """Levels and shares of the mode "base_stock": fleets and proposals are left at 0."""
     return len(scenario.tiers) * len(scenario.goods) + len(Network(scenario).knobs)
 
 
@@ -25,7 +25,7 @@ class Constant(Controller):
     """The same action of the mode "base_stock" every day.
 
     Args:
-        parameters: (A,), or (N, A) with one row a lane.
+        parameters: (`action_size`,), or one such row a lane.
     """
 
     name = "best_constant"
@@ -35,8 +35,9 @@ class Constant(Controller):
         self.parameters = np.asarray(parameters, dtype=np.float64)
 
     def act(self, simulator: Simulator) -> Actions:
-        shape = (simulator.num_envs, simulator.action_size)
-        return np.broadcast_to(self.parameters, shape).astype(np.float32)
+        actions = np.zeros((simulator.num_envs, simulator.action_size), dtype=np.float32)
+        actions[:, : self.parameters.shape[-1]] = self.parameters
+        return actions
 
 
 class Schedule(Controller):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from daogym.envs.logistics import layout as at
 from daogym.envs.logistics.bound import upper_bound, world_of
+from daogym.envs.logistics.governed import G_PURCHASE_ALLOWANCE_USD_PER_WEEK
 from daogym.envs.logistics.plan import Situation, plan
 from daogym.envs.logistics.policies import CappedBaseStock, MinMax, Sterman
 from daogym.envs.logistics.rules import BaseStock, Controller
@@ -130,9 +131,12 @@ def test_nobody_passes_the_bound_of_a_random_network(settings: dict[str, Any], s
 
 
 def programme_value(simulator: Any, lane: int) -> float:
-    """HiGHS's perfect-foresight optimum of a lane's episode, less the stock's first value."""
+    """HiGHS's perfect-foresight optimum of a lane's episode, less the stock's first value.
+
+    Under a voted charter it keeps to the allowance of each week.
+    """
     network = simulator.domain.network
-    demand, closed = world_of(simulator)
+    demand, closed, governed = world_of(simulator)
     days = simulator.horizon
     routes = network.tables["routes"]
     n_lanes = len(network.lane_list)
@@ -146,6 +150,10 @@ def programme_value(simulator: Any, lane: int) -> float:
     situation = Situation(
         stock=simulator.state("stock_units")[lane], backlog=simulator.state("backlog_units")[lane],
         arriving=pipeline, demand=by_node, open_routes=shut == 0, is_end=True,
+        budgets=() if simulator.domain.governance is None else tuple(
+            (day, min(day + 7, days), float(governed[lane, day, G_PURCHASE_ALLOWANCE_USD_PER_WEEK]))
+            for day in range(0, days, 7)
+        ),
     )  # fmt: skip
     value = network.tables["goods"][:, at.H_VALUE_USD]
     first = float((simulator.state("initial_units")[lane] * value).sum())
@@ -160,6 +168,63 @@ def test_the_bound_is_not_below_the_programme(settings: dict[str, Any], seed: in
     bound = upper_bound(simulator)
     for lane in range(2):
         assert bound[lane] >= programme_value(simulator, lane) - 1e-6
+
+
+def voted_on(settings: dict[str, Any], days: int, most: float) -> dict[str, Any]:
+    """The network for some weeks under votes that move the week's allowance, up to `most` USD."""
+    return {
+        **settings, "horizon_days": days,
+        "charter": {
+            "mode": "voted", "proposals_per_day": 1.0,
+            "electorate": {"opinions": {"circumstances": 0.8, "circumstances_steps": 14}},
+            "governor": {"voting_delay_steps": 1, "voting_period_steps": 1, "timelock_steps": 2},
+            "parameters": {"purchase_allowance_usd_per_week": most},
+        },
+        "voted_ranges": {
+            "purchase_allowance_usd_per_week": {
+                "low": 0.0, "high": most, "largest_change": most, "least_interval_days": 3},
+            "carbon_cap_kg_per_day": {"low": 0.0, "high": 1.0, "largest_change": 0.0},
+        },
+    }  # fmt: skip
+
+
+@hypothesis.given(
+    small_networks(), st.integers(14, 35), st.floats(5.0, 2000.0), st.integers(0, 10**6)
+)
+@hypothesis.settings(max_examples=20, phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate))
+def test_the_bound_is_not_below_the_programme_under_votes(
+    settings: dict[str, Any], days: int, most: float, seed: int
+) -> None:
+    simulator = make_network(voted_on(settings, days, most), 2)
+    simulator.reset(seed=seed)
+    bound = upper_bound(simulator)
+    for lane in range(2):
+        assert bound[lane] >= programme_value(simulator, lane) - 1e-6
+
+
+def test_under_votes_the_bound_is_near_the_programme() -> None:
+    """Where nothing but the allowance binds, most of what it takes away in eight lanes is found."""
+    settings = {
+        "name": "shop",
+        "goods": [{"name": "bread", "price_usd": 10.0, "purchase_usd": 6.0}],
+        "modes": [{"name": "van", "lead_days": 1, "freight_usd": 0.5}],
+        "nodes": [
+            {"name": "mill", "is_supplier": True},
+            {"name": "shop", "mean_demand": [10.0], "holding_usd_per_day": 0.2,
+             "initial_units": [10.0]},
+        ],
+        "lanes": [{"origin": "mill", "destination": "shop", "modes": ["van"]}],
+        "demand": {"backlogged_share": 0.0, "backlog_usd_per_day": 4.0, "lost_usd": 1.0},
+    }  # fmt: skip
+    simulator = make_network(voted_on(settings, 70, 400.0), 8)
+    simulator.reset(seed=4)
+    free = make_network({**settings, "horizon_days": 70}, 8)
+    free.reset(seed=4)
+    bound, without = upper_bound(simulator), upper_bound(free)
+    optimum = np.array([programme_value(simulator, lane) for lane in range(8)])
+    taken = without - optimum
+    assert (bound >= optimum - 1e-6).all() and (taken > 0.05 * without).all()
+    assert (without - bound).sum() > 0.85 * taken.sum()
 
 
 def test_the_bound_refuses_a_lane_that_has_begun() -> None:

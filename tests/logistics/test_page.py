@@ -46,7 +46,7 @@ def test_the_actions_and_names_are_the_codes() -> None:
     for name in re.findall(r"`((?:serial|newsvendor|shang_song|lost_sales|dual)\w*)`", text):
         assert name in names(), name
     known = set(domain.controller_names)
-    for name in ("lost_sales_poisson_l4_p4", "dual_sourcing_l2_c5"):
+    for name in ("lost_sales_poisson_l4_p4", "dual_sourcing_l2_c5", "supply_network_voted"):
         known |= set(daogym.make_simulator(name, 1).domain.controller_names)
     rows = rows_of("Controllers and bound")
     assert {n for row in rows for n in re.findall(r"`(\w+)`", row[0])} == known

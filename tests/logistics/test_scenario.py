@@ -64,7 +64,7 @@ def wrong(changes: dict[str, Any]) -> str:
         ({"nodes": [SMALL["nodes"][0], {"name": "shop", "mean_demand": [-1.0]}]}, ("-1",)),
         ({"charter": {"parameters": {"carbon_cap": 3.0}}}, ("carbon_cap_kg_per_day",)),
         ({"charter": {"parameters": {"late_slash_share": 3.0}}}, ("0.0 to 1.0",)),
-        ({"charter": {"mode": "voted"}}, ("static",)),
+        ({"charter": {"mode": "voted"}}, ("voted_ranges.carbon_cap_kg_per_day", "no limit")),
     ],
 )  # fmt: skip
 def test_errors_name_the_key_the_value_and_what_is_allowed(
