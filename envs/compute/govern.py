@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
-from daogym.envs.dao.capture_report import CAPTURE_NAMES
 from daogym.envs.dao.governance_columns import C_OPERATOR_VOTES
 from daogym.envs.dao.lane import (
+    advance_charter,
     begin_charter,
-    govern,
-    is_quiet,
-    operator_columns,
-    proposal_columns,
+    charter_columns,
+    observe_charter,
     read_request,
-    report_capture,
-    wants_govern,
-    write_bonds,
-    write_live_proposals,
 )
 from daogym.envs.dao.lane_layout import REQUEST_NUMBERS
 
@@ -40,14 +34,11 @@ from .layout import (
     Z_OBSERVATION,
 )
 
-_CENTS_PER_USD = 100.0
-
 
 @kernel_function
 def first_column(facts: Any, pi: Int) -> int:
     """Where live proposals begin among the observations; only bonds come after them."""
-    after = operator_columns(facts) + proposal_columns(facts)
-    return int(pi[pi[P_SIZES] + Z_OBSERVATION] - after)
+    return int(pi[pi[P_SIZES] + Z_OBSERVATION] - charter_columns(facts))
 
 
 @kernel_function
@@ -75,27 +66,17 @@ def read_proposal(lane: int, clean: Float, facts: Any, pi: Int, sf: Float) -> in
     return int(first)
 
 
-@kernel_function
+@inlined_function
 def advance_votes(
     lane: int, key: Any, charter: Any, pf: Float, pi: Int, sf: Float, si: Int, out: Float
 ) -> None:
     """One step of the governor; `step` of the lane already counts the step that is being done."""
-    facts = charter[:1]
-    quiet = is_quiet(lane, facts, S_GOVERNED, pi, si)
     left = pi[pi[P_SIZES] + Z_HORIZON] - si[lane, pi[S_STEP]]
-    if not wants_govern(quiet, left <= 0, facts):
-        return
-    column = first_column(facts, pi)
-    lost = govern(
+    column = first_column(charter[:1], pi)
+    advance_charter(
         lane, key, charter, S_GOVERNED, pf, pi, sf, si, pi[P_OBSERVATION_LOW] + column,
-        pi[P_OBSERVATION_SCALE] + column, left, quiet,
+        pi[P_OBSERVATION_SCALE] + column, left, out, OUT_TERM + T_BOND, OUT_EVENT + E_CAPTURE,
     )  # fmt: skip
-    out[0, lane, OUT_TERM + T_BOND] = -lost / _CENTS_PER_USD
-    if left <= 0:
-        first = OUT_EVENT + E_CAPTURE
-        report_capture(
-            lane, facts, S_GOVERNED, pi, si, out[0, lane, first : first + len(CAPTURE_NAMES)]
-        )  # fmt: skip
 
 
 @kernel_function
@@ -109,10 +90,7 @@ def write_governance(
     """
     low, scale = pi[P_OBSERVATION_LOW], pi[P_OBSERVATION_SCALE]
     c = first_column(facts, pi)
-    write_live_proposals(
+    observe_charter(
         lane, facts, S_GOVERNED, pf, pi, sf, si, low + c, scale + c,
         pf[pi[P_SCALARS] + X_DT_H], target, c,
     )  # fmt: skip
-    if facts[0][C_OPERATOR_VOTES] >= 0:
-        c += proposal_columns(facts)
-        write_bonds(lane, facts, S_GOVERNED, pf, pi, si, low + c, scale + c, target, c)

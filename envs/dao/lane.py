@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.prefetch import LINE_NUMBERS, prefetch
 
 from .ballots import BALLOT_ROWS
-from .capture_report import capture_numbers
+from .capture_report import CAPTURE_NAMES, capture_numbers
 from .governance import ALL_CHANGED, advance_governance, begin_amid_proposals, quiet_step
 from .governance_columns import (
     A_HEADER,
@@ -76,6 +76,7 @@ from .votes import votes_width
 
 _GOVERNOR = settings_width(SLOTS)
 _VOTES = votes_width(SLOTS)
+_CENTS = 100.0
 
 
 @kernel_function
@@ -163,19 +164,7 @@ def prefetch_votes(lane: int, at: int, pi: Int, si: Int) -> None:
 
 
 @kernel_function
-def is_quiet(lane: int, facts: Any, at: int, pi: Int, si: Int) -> bool:
-    """The governor's clock goes on if nothing happens in this step; else False, nothing done."""
-    return quiet_step(_row(lane, pi, si, at + D_AGENDA, A_HEADER + facts[0][C_PARAMETERS]))
-
-
-@kernel_function
-def wants_govern(quiet: bool, ends: bool, facts: Any) -> bool:
-    """Whether `govern` has anything to do: not in most steps, unless an operator may propose."""
-    return not quiet or ends or facts[0][C_OPERATOR_VOTES] >= 0
-
-
-@kernel_function
-def govern(
+def _govern(
     lane: int, key: Any, charter: Any, at: int, pf: Float, pi: Int, sf: Float, si: Int, low: int,
     scale: int, steps_left: int, quiet: bool,
 ) -> int:  # fmt: skip
@@ -183,7 +172,7 @@ def govern(
 
     Args:
         steps_left: of the episode, without the step that is being done; 0 in its last one.
-        quiet: what `is_quiet` answered.
+        quiet: what `quiet_step` answered.
 
     Returns:
         Cents of bonds that the operator lost.
@@ -223,10 +212,28 @@ def govern(
     return int(lost)
 
 
-@kernel_function
-def report_capture(lane: int, facts: Any, at: int, pi: Int, si: Int, out: Float) -> None:
-    """Capture metrics of the episode so far into `out` (len(CAPTURE_NAMES),)."""
-    capture_numbers(_row(lane, pi, si, at + D_AGENDA, A_HEADER + facts[0][C_PARAMETERS]), out)
+@inlined_function
+def advance_charter(
+    lane: int, key: Any, charter: Any, at: int, pf: Float, pi: Int, sf: Float, si: Int, low: int,
+    scale: int, steps_left: int, out: Float, term: int, event: int,
+) -> None:  # fmt: skip
+    """One step of the governor as a domain reports it; most steps are quiet and end here at once.
+
+    Args:
+        steps_left: of the episode, without the step that is being done; 0 in its last one.
+        out: (2, N, width) outputs; row 0 is this step.
+        term: column of the bonds that the operator lost, in units of money.
+        event: first column of the capture metrics, written in the episode's last step.
+    """
+    facts = charter[:1]
+    quiet = quiet_step(_row(lane, pi, si, at + D_AGENDA, A_HEADER + facts[0][C_PARAMETERS]))
+    if quiet and steps_left > 0 and facts[0][C_OPERATOR_VOTES] < 0:
+        return
+    lost = _govern(lane, key, charter, at, pf, pi, sf, si, low, scale, steps_left, quiet)
+    out[0, lane, term] = -lost / _CENTS
+    if steps_left <= 0:
+        agenda = _row(lane, pi, si, at + D_AGENDA, A_HEADER + facts[0][C_PARAMETERS])
+        capture_numbers(agenda, out[0, lane, event : event + len(CAPTURE_NAMES)])
 
 
 @kernel_function
@@ -300,6 +307,24 @@ def write_bonds(
     )  # fmt: skip
     for k in range(OPERATOR_FIELDS):
         target[lane, first + k] = normalised(own[k], pf, low + k, scale + k)
+
+
+@kernel_function
+def charter_columns(facts: Any) -> int:
+    """Observed numbers of live proposals and bonds together."""
+    return proposal_columns(facts) + operator_columns(facts)
+
+
+@kernel_function
+def observe_charter(
+    lane: int, facts: Any, at: int, pf: Float, pi: Int, sf: Float, si: Int, low: int, scale: int,
+    step_h: float, target: Float, first: int,
+) -> None:  # fmt: skip
+    """Live proposals from column `first` of ``target[lane]`` on, bonds right behind them."""
+    write_live_proposals(lane, facts, at, pf, pi, sf, si, low, scale, step_h, target, first)
+    if facts[0][C_OPERATOR_VOTES] >= 0:
+        n = proposal_columns(facts)
+        write_bonds(lane, facts, at, pf, pi, si, low + n, scale + n, target, first + n)
 
 
 @kernel_function

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
-from daogym.envs.dao.capture_report import CAPTURE_NAMES
 from daogym.envs.dao.governance_columns import C_OPERATOR_VOTES
 from daogym.envs.dao.lane import (
+    advance_charter,
     begin_charter,
-    govern,
-    is_quiet,
     normalised,
     operator_columns,
     proposal_columns,
-    report_capture,
-    wants_govern,
     write_bonds,
     write_live_proposals,
 )
@@ -41,7 +37,6 @@ from .layout import (
 )
 
 HALT_FIELDS = 1
-_CENTS_PER_EUR = 100.0
 
 
 @kernel_function
@@ -64,27 +59,17 @@ def begin_governance(
     si[lane, pi[S_HALT]] = 0
 
 
-@kernel_function
+@inlined_function
 def advance_votes(
     lane: int, key: Any, charter: Any, pf: Float, pi: Int, sf: Float, si: Int, out: Float
 ) -> None:
     """One step of the governor; `step` of the lane already counts the step that is being done."""
-    facts = charter[:1]
-    quiet = is_quiet(lane, facts, S_GOVERNED, pi, si)
     left = pi[pi[P_CALENDAR] + C_HORIZON] - si[lane, pi[S_STEP]]
-    if not wants_govern(quiet, left <= 0, facts):
-        return
-    column = first_column(facts, pi)
-    lost = govern(
+    column = first_column(charter[:1], pi)
+    advance_charter(
         lane, key, charter, S_GOVERNED, pf, pi, sf, si, pi[P_OBSERVATION_LOW] + column,
-        pi[P_OBSERVATION_SCALE] + column, left, quiet,
+        pi[P_OBSERVATION_SCALE] + column, left, out, OUT_TERM + T_BOND, OUT_EVENT + E_CAPTURE,
     )  # fmt: skip
-    out[0, lane, OUT_TERM + T_BOND] = -lost / _CENTS_PER_EUR
-    if left <= 0:
-        first = OUT_EVENT + E_CAPTURE
-        report_capture(
-            lane, facts, S_GOVERNED, pi, si, out[0, lane, first : first + len(CAPTURE_NAMES)]
-        )  # fmt: skip
 
 
 @kernel_function
