@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date as calendar_date
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +14,7 @@ from daogym.envs.core.layout import Float, Int, pack_parameters
 from daogym.envs.core.rooms import SPLITS, RoomedDomain, checked_split, checked_window
 from daogym.envs.core.strict import hash_model
 from daogym.envs.dao.charter import Mode
+from daogym.envs.dao.episode_ledger import EpisodeLedger
 from daogym.envs.dao.governance_layout import Governance, pack_governance
 from daogym.envs.dao.proposal_view import charter_fields, operator_action_fields
 from daogym.envs.dao.staking import duty_width
@@ -60,6 +61,7 @@ from .tables import (
 
 if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
+    from daogym.envs.dao.ledger import LedgerWriter
 
 ActionMode = Literal["operator", "scheduler"]
 ACTION_MODES = ("operator", "scheduler")
@@ -150,6 +152,10 @@ class ComputeDomain(RoomedDomain):
     def reset_tables(self) -> tuple[Any, ...]:
         """The same: `reset_lanes` begins the charter, too."""
         return self.tables
+
+    def make_chronicle(self, simulator: Simulator, writers: Sequence[LedgerWriter]) -> Any:
+        """Writes each lane's ledger: call its `step` after every step; see EpisodeLedger."""
+        return EpisodeLedger(simulator, writers, GOVERNED)
 
     def start_day(self, date: str) -> int:
         """Weekday (0 = Monday) of ``monday`` or of a date such as ``2026-05-14``.

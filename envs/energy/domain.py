@@ -215,9 +215,9 @@ class EnergyDomain(RoomedDomain):
 
     def make_chronicle(self, simulator: Simulator, writers: Sequence[LedgerWriter]) -> Any:
         """Writes each lane's ledger: call its `step` after every step; see chronicle.py."""
-        from .chronicle import EnergyChronicle
+        from .chronicle import EnergyLedger
 
-        return EnergyChronicle(simulator, writers)
+        return EnergyLedger(simulator, writers)
 
     def pack(self, autoreset: str, stagger: bool, carry: bool) -> tuple[Float, Int]:
         """Parameter vectors for one simulator."""

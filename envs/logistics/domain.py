@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date as Date
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,12 +13,13 @@ from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.rooms import SPLITS, RoomedDomain, checked_split
 from daogym.envs.core.strict import hash_model
+from daogym.envs.dao.episode_ledger import EpisodeLedger
 from daogym.envs.dao.governance_layout import Governance, pack_governance
 from daogym.envs.dao.proposal_view import charter_fields, operator_action_fields
 
 from . import kernel
 from . import layout as at
-from .governed import G_PURCHASE_ALLOWANCE_USD_PER_WEEK, GOVERNED_PARAMETERS, N_GOVERNED
+from .governed import G_PURCHASE_ALLOWANCE_USD_PER_WEEK, GOVERNED, GOVERNED_PARAMETERS, N_GOVERNED
 from .layout import (
     AUTORESETS,
     COSTS,
@@ -35,6 +37,7 @@ from .scenario import MODES, LogisticsScenario
 
 if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
+    from daogym.envs.dao.ledger import LedgerWriter
 
 ActionMode = Literal["base_stock", "orders"]
 
@@ -215,6 +218,10 @@ class LogisticsDomain(RoomedDomain):
             ValueError: nothing of this scenario's demand is known ahead.
         """
         return self.make_controller("anticipating")
+
+    def make_chronicle(self, simulator: Simulator, writers: Sequence[LedgerWriter]) -> Any:
+        """Writes each lane's ledger: call its `step` after every step; see EpisodeLedger."""
+        return EpisodeLedger(simulator, writers, GOVERNED)
 
     def start_day(self, date: str) -> int:
         """Day of the year (0 to 364) of a date such as ``2023-05-14``; 29 February is 1 March.

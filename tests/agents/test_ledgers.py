@@ -136,3 +136,32 @@ def test_evaluate_writes_ledgers(tmp_path: Path) -> None:
     assert len(paths) == 2
     for path in paths:
         assert verify(path).genesis["charter"]["mode"] == "static"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("scenario", "rule"),
+    [("gpu_week_voted", "congestion_pricing"), ("supply_network_voted", "base_stock")],
+)
+def test_every_domain_writes_what_happened(scenario: str, rule: str, tmp_path: Path) -> None:
+    """Payments add up to the episode's money, changes of parameters to the rules' path."""
+    episodes = EpisodeSet(scenario, "test", 2)
+    simulator = episodes.simulator(daogym.make_simulator, None, autoreset="disabled")
+    rules = true_rules(simulator)
+    written = write_ledgers([rule], episodes, daogym.make_simulator, tmp_path)
+    controller = simulator.domain.make_controller(rule)
+    controller.reset(simulator)
+    money = np.zeros(2)
+    for _ in range(simulator.horizon):
+        simulator.step(controller.act(simulator))
+        money += simulator.rewards
+    currency = simulator.domain.currency.lower()
+    for lane, ledger in enumerate(written):
+        assert verify(ledger).genesis["charter"]["mode"] == "voted"
+        assert len(of_kind(ledger, "gate")) == simulator.horizon
+        paid = sum(payment[currency] for payment in of_kind(ledger, "payment"))
+        assert paid == pytest.approx(money[lane], rel=1e-9)
+        # A change in the last step acts in none of the episode's.
+        changes = [c for c in of_kind(ledger, "parameter") if c["step"] < simulator.horizon - 1]
+        assert len(changes) == int((np.diff(rules[lane], axis=0) != 0.0).sum()) > 0
+        assert of_kind(ledger, "vote") and of_kind(ledger, "proposal")
