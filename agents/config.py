@@ -42,6 +42,10 @@ class TrainConfig(StrictModel):
     shadow_lanes: bool = Field(
         False, description="step the zero action in the same worlds: its money is the no-op's"
     )
+    value_stock: bool = Field(
+        False,
+        description="reward what the stock gains in a step: a potential, where the domain has one",
+    )
     num_envs: PositiveInt = Field(1024, description="environments stepped in one compiled call")
     threads: PositiveInt = Field(2, description="threads of the simulator")
 

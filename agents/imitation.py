@@ -78,6 +78,7 @@ def demonstrations(config: TrainConfig, make: MakeSimulator) -> Demonstrations:
         "log_std": config.log_std_init,
         "gamma": config.gamma,
         "control_variate": config.control_variate,
+        "value_stock": config.value_stock,
     }
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
     path = _folder() / f"{name}.safetensors"
@@ -142,6 +143,10 @@ def _play(
     for step in reversed(range(simulator.horizon)):
         ahead = rewards[step] + config.gamma * ahead
         returns[step] = ahead
+    if config.value_stock:
+        # The sum of a potential's changes is what it was at the beginning.
+        scale = simulator.domain.reward_scale
+        returns -= scale * domain.stock_value(np.asarray(observations))
     return _rows(observations), _rows(actions), _rows(returns[..., None])[:, 0]
 
 

@@ -41,11 +41,13 @@ def make_daogym_simulator(scenario: Any, **options: Any) -> Any:
     return daogym.make_simulator(scenario, **options)
 
 
-def make_sb3_env(simulator: Any, *, control_variate: bool) -> VecEnv:
+def make_sb3_env(
+    simulator: Any, *, control_variate: bool, stock_discount: float | None = None
+) -> VecEnv:
     """The project's stable-baselines3 face of a simulator."""
     from daogym.envs.adapters.sb3 import SB3VecEnv
 
-    return SB3VecEnv(simulator, control_variate=control_variate)
+    return SB3VecEnv(simulator, control_variate=control_variate, stock_discount=stock_discount)
 
 
 def train(
@@ -136,7 +138,8 @@ def _learn(
         )
         keeper = GroupKeeper(view, config.training_hash, config.activation)
     else:
-        env = make_env(simulator, control_variate=config.control_variate)
+        shaped = {"stock_discount": config.gamma} if config.value_stock else {}
+        env = make_env(simulator, control_variate=config.control_variate, **shaped)
         keeper = PolicyKeeper(contract_of(simulator, config.training_hash), config.activation)
     if checkpoint is None:
         _describe_run(config, run, simulator)
@@ -183,7 +186,10 @@ def _check(config: TrainConfig, simulator: Any) -> None:
             f"{config.algo} needs a domain of several agents (`as_agents`); the domain "
             f"{simulator.domain.name!r} has none, expected ppo or ppo_lagrangian",
         )  # fmt: skip
-    for key in ("hidden_fields", "warm_start"):
+    if config.value_stock and not hasattr(simulator.domain, "stock_value"):
+        name = simulator.domain.name
+        raise ConfigError("training", "value_stock", f"the domain {name!r} values no stock")
+    for key in ("hidden_fields", "warm_start", "value_stock"):
         if config.has_agents and getattr(config, key):
             raise ConfigError("training", key, f"not with algo={config.algo}")
     for name in config.cost_limits:

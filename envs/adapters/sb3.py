@@ -28,6 +28,11 @@ class SB3VecEnv(BatchVecEnv):
         discrete: the action as `MultiDiscrete`, see `DaoEnv`; sb3-contrib's `MaskablePPO` finds
             `action_masks`.
 
+        stock_discount: PPO's discount of a step. Adds this times what the stock is worth after the
+            step (0 after an episode's end) less what it was worth before: a potential, so the best
+            policy is the same (Ng, Harada and Russell 1999), and what is stored now to be used
+            hours later is rewarded now. None: not added. The domain's `stock_value` says the worth.
+
     stable-baselines3 keeps observations and dones until after the next step, so two buffers of
     each alternate; it adds to rewards in place, so those are copies. Infos are one shared
     read-only empty mapping, but where an episode ended: ``terminal_observation``,
@@ -40,7 +45,7 @@ class SB3VecEnv(BatchVecEnv):
         truncated_rows: (N,) bool, lanes whose episode was cut short in the last step.
 
     Raises:
-        ValueError: the simulator resets in another mode.
+        ValueError: the simulator resets in another mode, or its domain values no stock.
     """
 
     def __init__(
@@ -49,12 +54,17 @@ class SB3VecEnv(BatchVecEnv):
         reward_scale: float | None = None,
         control_variate: bool = True,
         discrete: bool | int = False,
+        stock_discount: float | None = None,
     ) -> None:
         if simulator.autoreset != "same_step":
             raise ValueError(f"same_step autoreset expected, got {simulator.autoreset!r}")
         self.simulator = simulator
         self.reward_scale = simulator.domain.reward_scale if reward_scale is None else reward_scale
         self.control_variate = control_variate
+        if stock_discount is not None and not hasattr(simulator.domain, "stock_value"):
+            raise ValueError(f"domain {simulator.domain.name!r}: no `stock_value`, so no potential")
+        self.stock_discount = stock_discount
+        self._worth = np.zeros(simulator.num_envs)
         self.cost_names = simulator.cost_names
         self.episode_steps = float(simulator.horizon)
         self.simulator_seconds = 0.0
@@ -92,11 +102,20 @@ class SB3VecEnv(BatchVecEnv):
         self.simulator.reset(seed=seed)
         self._reset_seeds()
         self._reset_options()
+        self._worth = self._stock_value()
         return self._publish_observations()
 
     def resume_observations(self) -> NDArray[np.float32]:
         """The present observations, after `simulator.restore`."""
+        self._worth = self._stock_value()
         return self._publish_observations()
+
+    def _stock_value(self) -> NDArray[np.float64]:
+        """(N,) what the stock is worth now, in money; zeros where it is not asked for."""
+        s: Any = self.simulator
+        if self.stock_discount is None:
+            return np.zeros(s.num_envs)
+        return np.asarray(s.domain.stock_value(s.observations))
 
     def _publish_observations(self) -> NDArray[np.float32]:
         self._turn ^= 1
@@ -123,6 +142,11 @@ class SB3VecEnv(BatchVecEnv):
         s.step(self._actions)
         self.simulator_seconds += time.perf_counter() - begun
         rewards = s.rewards - s.baselines if self.control_variate else s.rewards.copy()
+        if self.stock_discount is not None:
+            worth = self._stock_value()
+            kept = np.where(s.terminated | s.truncated, 0.0, worth)
+            rewards += self.stock_discount * kept - self._worth
+            self._worth = worth
         rewards *= self.reward_scale
         observations = self._publish_observations()
         dones = self._dones[self._turn]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from daogym.envs.core.elementwise import log_array
 from daogym.envs.core.fields import Field, FieldSet
@@ -212,6 +213,21 @@ class EnergyDomain(RoomedDomain):
                 f"with {known[-1]}"
             )
         return int(found[0])
+
+    def stock_value(self, observations: NDArray[np.float32]) -> Float:
+        """(...,) EUR that the energy stored in batteries is worth, at today's mean price.
+
+        Args:
+            observations: (..., n_observation), normalised.
+        """
+        fields = self.observation_fields
+        seen = [
+            fields.low[c] + 0.5 * (observations[..., c].astype(np.float64) + 1.0)
+            * (fields.high[c] - fields.low[c])
+            for c in (fields.slice(name).start for name in ("soc_share", "stock_price"))
+        ]  # fmt: skip
+        usable_kwh = seen[0] * (self.battery_kwh_total * self.scenario.batteries.efficiency)
+        return np.asarray(usable_kwh * seen[1])
 
     def make_chronicle(self, simulator: Simulator, writers: Sequence[LedgerWriter]) -> Any:
         """Writes each lane's ledger: call its `step` after every step; see chronicle.py."""

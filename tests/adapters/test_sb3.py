@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 import daogym
 from daogym.envs.adapters.sb3 import SB3VecEnv
+from daogym.envs.energy.layout import D_STOCK_PRICE
 
 pytestmark = pytest.mark.kernel
 
@@ -214,3 +215,34 @@ def test_observations_go_on_after_a_restore() -> None:
     fresh.simulator.restore(snapshot)
     assert np.array_equal(fresh.resume_observations(), expected)
     assert np.array_equal(fresh.step(actions)[0], later)
+
+
+def test_what_the_stock_gains_is_rewarded_at_once() -> None:
+    """Step by step against the state; over an episode only its first stock is missing."""
+    envs = make(stagger=False, reward_scale=1.0, stock_discount=0.9)
+    plain = make(stagger=False, reward_scale=1.0)
+    domain: Any = envs.simulator.domain
+    days = domain.loaded.days[D_STOCK_PRICE]
+    efficiency = domain.scenario.batteries.efficiency
+
+    def worth() -> Any:
+        stored = envs.simulator.state("soc_kwh").sum(axis=1)
+        return stored * efficiency * days[envs.simulator.state("day")]
+
+    for each in (envs, plain):
+        each.seed(3)
+        each.reset()
+    before = worth()
+    draw = np.random.default_rng(0)
+    for step in range(envs.simulator.horizon):
+        actions = draw.uniform(-1, 1, (N, envs.simulator.action_size)).astype(np.float32)
+        _, shaped, ended, _ = envs.step(actions)
+        _, money, _, _ = plain.step(actions)
+        after = np.where(ended, 0.0, worth())
+        np.testing.assert_allclose(
+            shaped - money, 0.9 * after - before, atol=2e-3, err_msg=str(step)
+        )
+        before = worth()
+    assert ended.all()
+    with pytest.raises(ValueError, match="no `stock_value`"):
+        SB3VecEnv(daogym.make_simulator("serial_3", 2), stock_discount=0.9)

@@ -105,3 +105,18 @@ def test_a_run_with_a_warm_start_goes_to_its_report(
     )
     assert "768 decisions of the teacher" in capsys.readouterr().out
     assert run.onnx_file.is_file()
+
+
+def test_demonstrated_returns_leave_out_the_stock_at_hand(
+    toy: Any, toy_config: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sum of a potential's discounted changes is less its first value."""
+    plain = demonstrations(toy_config(warm_start_episodes=4), toy.make_simulator)
+    worth = lambda self, observations: 3.0 * observations[..., 0].astype(np.float64)  # noqa: E731
+    monkeypatch.setattr(toy.ToyDomain, "stock_value", worth, raising=False)
+    config = toy_config(warm_start_episodes=4, value_stock=True)
+    shaped = demonstrations(config, toy.make_simulator)
+    assert np.array_equal(shaped.observations, plain.observations)
+    scale = toy.make_simulator().domain.reward_scale
+    wanted = plain.returns - scale * 3.0 * plain.observations[:, 0]
+    np.testing.assert_allclose(shaped.returns, wanted, atol=1e-4)
