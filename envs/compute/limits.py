@@ -64,7 +64,7 @@ def _highest_spread(simulator: Simulator) -> Float:
 def _highest_reserve(simulator: Simulator) -> Float:
     """Action at which the top-up of the vault takes all that the treasury may spend."""
     o = simulator.scenario.operator
-    accounts, feed = simulator.state("accounts"), simulator.state("feed")
+    accounts, feed = simulator.state("market_accounts"), simulator.state("feed")
     price = 0.5 * (feed[:, D_NOW] + feed[:, D_BEFORE])
     floor = simulator.state("governed")[:, G_TREASURY_FLOOR]
     permitted = np.maximum(accounts[:, TREASURY] / MICRO - floor, 0.0)

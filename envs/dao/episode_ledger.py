@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .chronicle import Entry, GovernanceChronicle
-from .ledger import LedgerWriter
 
 if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
+
+    from .ledger import LedgerWriter
 
 _GATE = ("interventions", "reverts", "halted_steps")
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daogym.envs.dao.episode_ledger import EpisodeLedger
-from daogym.envs.dao.ledger import LedgerWriter
 
 from .layout import GOVERNED
 
 if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
+    from daogym.envs.dao.ledger import LedgerWriter
 
 
 class EnergyLedger(EpisodeLedger):
