@@ -159,8 +159,9 @@ class SharedControl(AgentsView):
     @property
     def baselines(self) -> Float:
         """(N, A); zeros where agents have money of their own."""
-        own = self.seats.money is not None
-        return self._equally(self.simulator.baselines * (0.0 if own else 1.0))
+        if self.seats.money is not None:
+            return np.zeros((self.num_envs, self.layout.n_agents))
+        return self._equally(self.simulator.baselines)
 
     @property
     def episode_rewards(self) -> Float:
