@@ -35,6 +35,7 @@ from .electorate_layout import (
     F_LATE_WIDTH,
     F_VOTE_NOISE,
     I_CIRCUMSTANCES_STEPS,
+    I_COUNT_STEPS,
     I_DELEGATES,
     I_IDEALS,
     I_PARAMETERS,
@@ -277,6 +278,14 @@ def _offset(chance: float, period: int, floats: Float) -> int:
 
 
 @kernel_function
+def _counted_at(offset: int, start: int, period: int, ints: Int) -> int:
+    """The count, in steps after the snapshot, that a ballot cast at `offset` waits for."""
+    between = ints[I_COUNT_STEPS]
+    ends = (start + offset + between - 1) // between * between
+    return min(int(ends) - start, period)
+
+
+@kernel_function
 def forum_support(
     key: Any, number: int, step: int, parameter: int, old: float, new: float, appeal: float,
     ints: Int, floats: Float,
@@ -363,7 +372,7 @@ def draw_ballots(
             error, when = uniform_pair(key, STREAM_VOTE, number, k)
             support = _support(floats[ideals + k], shift, parameter, old, new, appeal, error,
                                floats)  # fmt: skip
-            offset = _offset(when, period, floats)
+            offset = _counted_at(_offset(when, period, floats), start, period, ints)
             add_ballot(clock, events, slot, offset, support, k, ints[ints[I_WEIGHTS] + k])
             voters += 1
             k += 1

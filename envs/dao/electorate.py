@@ -97,6 +97,9 @@ class TimingSettings(StrictModel):
     """Share of voters in the rush, whose density rises to the close."""
     late_width: float = Setting(0.2, gt=0.0, le=1.0)
     """How long before the close the rush begins, as a share of the period."""
+    count_steps: int = Setting(0, ge=0)
+    """Steps between two counts: ballots wait for the next multiple of it, or for the close; 0 is an
+    hour under a charter and 1 elsewhere."""
 
     @model_validator(mode="after")
     def _shares(self) -> TimingSettings:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 # Header of the packed integers: sizes, then where each array begins (in the ints or the floats).
 (
     I_VOTERS, I_DELEGATES, I_PARAMETERS, I_TIERS, I_SUPPLY, I_CIRCUMSTANCES_STEPS, I_ATTEMPTS,
-    I_WEIGHTS, I_BY_WEIGHT, I_TIER_BEGINS,
+    I_COUNT_STEPS, I_WEIGHTS, I_BY_WEIGHT, I_TIER_BEGINS,
     I_PARTICIPATION, I_ACTIVITY, I_TIER_PARTICIPATION, I_TIER_INTEREST, I_IDEALS,
-) = range(15)  # fmt: skip
-I_HEADER = 15
+) = range(16)  # fmt: skip
+I_HEADER = 16
 
 # Header of the packed floats.
 (
@@ -57,6 +57,7 @@ def pack_electorate(
         (I_VOTERS, len(weights)), (I_DELEGATES, s.delegates), (I_PARAMETERS, len(ideals)),
         (I_TIERS, len(chances)), (I_SUPPLY, s.supply),
         (I_CIRCUMSTANCES_STEPS, s.opinions.circumstances_steps), (I_ATTEMPTS, s.arrivals.attempts),
+        (I_COUNT_STEPS, max(s.timing.count_steps, 1)),
     ):  # fmt: skip
         ints[index] = number
     for index, value in (

@@ -187,15 +187,21 @@ def _ballots_decide(settings: Int) -> bool:
 
 
 @kernel_function
-def quiet_step(agenda: Int) -> bool:
+def quiet_step(lane: int, agenda: int, numbers: Int) -> bool:
     """Do the step if nothing happens in it, which is most of them; else leave it undone.
 
     It reads a few numbers only; where it answers False, call `advance_governance`.
+
+    Args:
+        lane: row of `numbers`.
+        agenda: column at which the lane's agenda begins.
+        numbers: (N, width) the lanes' int64 state.
     """
-    step = agenda[A_STEP]
-    if step >= min(agenda[A_NEXT_STEP], agenda[A_NEXT_BALLOT], agenda[A_NEXT_ARRIVAL]):
+    step = numbers[lane, agenda + A_STEP]
+    following = min(numbers[lane, agenda + A_NEXT_STEP], numbers[lane, agenda + A_NEXT_BALLOT])
+    if step >= min(following, numbers[lane, agenda + A_NEXT_ARRIVAL]):
         return False
-    agenda[A_STEP] = step + 1
+    numbers[lane, agenda + A_STEP] = step + 1
     return True
 
 

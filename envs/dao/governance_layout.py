@@ -62,6 +62,7 @@ from .governor_rules import (
 )
 
 CYCLES_BEFORE_START = 2
+HOURS_PER_DAY = 24
 LARGEST_CYCLE_SHARE = 1.0 / 3.0
 _LN_2 = 0.6931471805599453
 
@@ -161,7 +162,12 @@ def _electorate(charter: Charter, centres: Float, steps_per_day: int) -> Elector
     arrivals = settings.arrivals.model_copy(
         update={"per_step": charter.proposals_per_day / steps_per_day}
     )
-    drawn = draw_electorate(settings.model_copy(update={"arrivals": arrivals}), centres)
+    timing = settings.timing
+    if timing.count_steps == 0:
+        hourly = max(steps_per_day // HOURS_PER_DAY, 1)
+        timing = timing.model_copy(update={"count_steps": hourly})
+    update = {"arrivals": arrivals, "timing": timing}
+    drawn = draw_electorate(settings.model_copy(update=update), centres)
     return _quadratic(drawn) if charter.governor.kind == "quadratic" else drawn
 
 

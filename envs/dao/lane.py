@@ -66,7 +66,6 @@ from .proposal_view import (
     OPERATOR_FIELDS,
     PROPOSAL_ROWS,
     V_ACTS_AT,
-    V_STAGE,
     hours_until_it_acts,
     look_at_counted,
     look_at_proposals,
@@ -225,14 +224,13 @@ def advance_charter(
         term: column of the bonds that the operator lost, in units of money.
         event: first column of the capture metrics, written in the episode's last step.
     """
-    facts = charter[:1]
-    quiet = quiet_step(_row(lane, pi, si, at + D_AGENDA, A_HEADER + facts[0][C_PARAMETERS]))
-    if quiet and steps_left > 0 and facts[0][C_OPERATOR_VOTES] < 0:
+    quiet = quiet_step(lane, pi[at + D_AGENDA], si)
+    if quiet and steps_left > 0 and charter[0][C_OPERATOR_VOTES] < 0:
         return
     lost = _govern(lane, key, charter, at, pf, pi, sf, si, low, scale, steps_left, quiet)
     out[0, lane, term] = -lost / _CENTS
     if steps_left <= 0:
-        agenda = _row(lane, pi, si, at + D_AGENDA, A_HEADER + facts[0][C_PARAMETERS])
+        agenda = _row(lane, pi, si, at + D_AGENDA, A_HEADER + charter[0][C_PARAMETERS])
         capture_numbers(agenda, out[0, lane, event : event + len(CAPTURE_NAMES)])
 
 
@@ -240,10 +238,16 @@ def advance_charter(
 def _see(
     lane: int, facts: Any, at: int, pf: Float, pi: Int, sf: Float, low: int, scale: int
 ) -> None:
-    """Keep live proposals as they are observed until the next ballot or change."""
+    """Keep live proposals as they are observed until the next ballot or change.
+
+    When they act stays a step of the governor's clock, since the hours until then run on.
+    """
     view, seen = pi[at + D_LIVE_PROPOSALS], pi[at + D_SEEN_PROPOSALS]
-    for k in range(PROPOSAL_ROWS * facts[0][C_PARAMETERS]):
+    n = facts[0][C_PARAMETERS]
+    for k in range(PROPOSAL_ROWS * n):
         sf[lane, seen + k] = normalised(sf[lane, view + k], pf, low + k, scale + k)
+    for k in range(V_ACTS_AT * n, (V_ACTS_AT + 1) * n):
+        sf[lane, seen + k] = sf[lane, view + k]
 
 
 @kernel_function
@@ -276,17 +280,13 @@ def write_live_proposals(
         step_h: hours in a step.
         target: (N, D) observations, normalised.
     """
-    n = facts[0][C_PARAMETERS]
-    agenda = _row(lane, pi, si, at + D_AGENDA, A_HEADER + n)
-    seen, view = pi[at + D_SEEN_PROPOSALS], pi[at + D_LIVE_PROPOSALS]
+    n, seen = facts[0][C_PARAMETERS], pi[at + D_SEEN_PROPOSALS]
     for k in range(PROPOSAL_ROWS * n):
         target[lane, first + k] = sf[lane, seen + k]
-    acts, stage = V_ACTS_AT * n, V_STAGE * n
-    for p in range(n):
-        if sf[lane, view + stage + p] > 0.0:
-            hours = hours_until_it_acts(sf[lane, view + acts + p], agenda, step_h)
-            k = acts + p
-            target[lane, first + k] = normalised(hours, pf, low + k, scale + k)
+    done = si[lane, pi[at + D_AGENDA] + A_STEP]
+    for k in range(V_ACTS_AT * n, (V_ACTS_AT + 1) * n):
+        hours = hours_until_it_acts(sf[lane, seen + k], done, step_h)
+        target[lane, first + k] = normalised(hours, pf, low + k, scale + k)
 
 
 @kernel_function

@@ -121,9 +121,15 @@ def _look_at(
 
 
 @kernel_function
-def hours_until_it_acts(acts_at: float, agenda: Int, step_h: float) -> float:
-    """From the end of the step just done; 0 when overdue, held back by a dynamic timelock."""
-    hours: float = max(acts_at - (agenda[A_STEP] - 1), 0.0) * step_h
+def hours_until_it_acts(acts_at: float, done: int, step_h: float) -> float:
+    """From the end of the step just done; 0 when overdue, held back by a dynamic timelock.
+
+    Args:
+        acts_at: step of the governor's clock, 0 where there is no proposal.
+        done: steps of that clock that are done.
+        step_h: hours in a step.
+    """
+    hours: float = max(acts_at - (done - 1), 0.0) * step_h
     return hours
 
 

@@ -18,7 +18,7 @@ from .dynamics import (
     ev_session,
     oil_temperature_c,
 )
-from .govern import advance_votes, begin_governance
+from .govern import begin_governance
 from .layout import (
     C_BUDGET_DAYS,
     C_DAYS,
@@ -270,10 +270,8 @@ def close_sessions(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float
 
 
 @kernel_function
-def advance_clock(
-    lane: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int, out: Float
-) -> None:
-    """End of the step: forecasts drift, clock and governor advance, midnight fills the budget."""
+def advance_clock(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
+    """End of the step: the clock advances, forecasts drift."""
     substeps = pi[pi[P_CALENDAR] + C_SUBSTEPS]
     steps_per_day = QUARTERS_PER_DAY * substeps
     step = si[lane, pi[S_STEP]] + 1
@@ -285,15 +283,18 @@ def advance_clock(
     innovation = pf[pi[P_SCALARS] + X_FORECAST_INNOVATION]
     sf[lane, pi[S_LOAD_ERROR]] = persistence * sf[lane, pi[S_LOAD_ERROR]] + innovation * load_noise
     sf[lane, pi[S_PV_ERROR]] = persistence * sf[lane, pi[S_PV_ERROR]] + innovation * pv_noise
-    if len(charter) > 0:
-        advance_votes(lane, key, charter, pf, pi, sf, si, out)
-        _advance_halt(lane, pf, pi, sf, si)
-    if step % steps_per_day == 0:
+
+
+@kernel_function
+def begin_day(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
+    """Midnight fills the budget, under the rules that the governor left."""
+    steps_per_day = QUARTERS_PER_DAY * pi[pi[P_CALENDAR] + C_SUBSTEPS]
+    if si[lane, pi[S_STEP]] % steps_per_day == 0:
         fill_budget(lane, pf, pi, sf)
 
 
 @kernel_function
-def _advance_halt(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
+def advance_halt(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
     """The guardian's circuit breaker looks at the step that has just been done."""
     halt = pi[S_HALT]
     if sf[lane, pi[S_LOADING]] > pf[pi[P_SCALARS] + X_HALT_LOADING]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.random import as_uint64
 from daogym.envs.dao.governance_columns import C_OPERATOR_VOTES
 from daogym.envs.dao.lane import (
     advance_charter,
@@ -27,6 +28,7 @@ from .layout import (
     P_OBSERVATION_SCALE,
     P_SCALARS,
     P_SIZES,
+    S_EPISODE_KEY,
     S_GOVERNED,
     S_HALT,
     S_STEP,
@@ -61,9 +63,10 @@ def begin_governance(
 
 @inlined_function
 def advance_votes(
-    lane: int, key: Any, charter: Any, pf: Float, pi: Int, sf: Float, si: Int, out: Float
+    lane: int, charter: Any, pf: Float, pi: Int, sf: Float, si: Int, out: Float
 ) -> None:
     """One step of the governor; `step` of the lane already counts the step that is being done."""
+    key = as_uint64(si[lane, pi[S_EPISODE_KEY]])
     left = pi[pi[P_CALENDAR] + C_HORIZON] - si[lane, pi[S_STEP]]
     column = first_column(charter[:1], pi)
     advance_charter(

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from daogym.envs.core.compiled import kernel_entry, kernel_function
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.prefetch import LINE_NUMBERS, prefetch
+from daogym.envs.core.uncounted import uncounted
 from daogym.envs.dao.lane import prefetch_clock, prefetch_votes
 
-from .episode import advance_clock, begin_episode, close_sessions
+from .episode import advance_clock, advance_halt, begin_day, begin_episode, close_sessions
+from .govern import advance_votes
 from .layout import (
     AUTORESET_NEXT_STEP,
     AUTORESET_SAME_STEP,
@@ -66,13 +69,19 @@ def step_range(
     low: int, high: int, pf: Float, pi: Int, rows: Float32, world: Float, price_hours: Float,
     days: Float, charter: Any, sf: Float, si: Int, actions: Float32, observations: Float32,
     out: Float, flags: Flags,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """Step the environments ``low <= lane < high``; `charter` is explained in dao/lane.py.
 
     `observations` is (2, N, D): the next observation, and the last one of an episode that ended;
     `out` is (2, N, out_width): this step, and the sums of an episode that ended; `flags` is
-    (2, N): terminated and truncated.
+    (2, N): terminated and truncated. Returns a number that keeps the scratch memory alive.
     """
+    # Once inside, nothing counts the arrays any more. The charter comes uncounted: Numba drops the
+    # branches of a static one only where it is an argument.
+    pf, pi, sf, si = uncounted(pf), uncounted(pi), uncounted(sf), uncounted(si)
+    rows, world, days = uncounted(rows), uncounted(world), uncounted(days)
+    price_hours, actions = uncounted(price_hours), uncounted(actions)
+    observations, out, flags = uncounted(observations), uncounted(out), uncounted(flags)
     sizes = pi[P_SIZES]
     n_bus = pi[sizes + Z_BUS]
     scalars = pi[P_SCALARS]
@@ -85,17 +94,22 @@ def step_range(
     shunt_g = pf[pi[P_SHUNT_G_PU] : pi[P_SHUNT_G_PU] + n_bus]
     shunt_b = pf[pi[P_SHUNT_B_PU] : pi[P_SHUNT_B_PU] + n_bus]
     inverse_base = 1.0 / pf[scalars + X_S_BASE_KVA]
-    tile = np.zeros((7, n_bus, TILE))
+    tile_memory = np.zeros((7, n_bus, TILE))
+    network_memory, trade_memory = np.empty((NETWORK_ROWS, TILE)), np.empty((2, TILE))
+    state_memory = np.empty((2, TILE))
+    sweeps_memory = np.empty(TILE, dtype=np.int64)
+    devices = 3 * pi[sizes + Z_BATTERY] + 2 * pi[sizes + Z_PV] + pi[sizes + Z_EV]
+    plan_memory = np.empty((TILE, PLAN_SCALARS + devices))
+    clean_memory = np.empty((TILE, pi[sizes + Z_ACTION]))
+    physical_memory = np.empty(pi[sizes + Z_OBSERVATION])
+    tile, network, trade = (
+        uncounted(tile_memory), uncounted(network_memory), uncounted(trade_memory)
+    )  # fmt: skip
+    change, active = uncounted(state_memory)[0], uncounted(state_memory)[1]
+    sweeps, plan = uncounted(sweeps_memory), uncounted(plan_memory)
+    clean, physical = uncounted(clean_memory), uncounted(physical_memory)
     p_pu, q_pu, v_re, v_im, j_re, j_im = tile[0], tile[1], tile[2], tile[3], tile[4], tile[5]
     volts = tile[6]
-    network = np.empty((NETWORK_ROWS, TILE))
-    trade = np.empty((2, TILE))
-    change, active = np.empty(TILE), np.empty(TILE)
-    sweeps = np.empty(TILE, dtype=np.int64)
-    devices = 3 * pi[sizes + Z_BATTERY] + 2 * pi[sizes + Z_PV] + pi[sizes + Z_EV]
-    plan = np.empty((TILE, PLAN_SCALARS + devices))
-    clean = np.empty((TILE, pi[sizes + Z_ACTION]))
-    physical = np.empty(pi[sizes + Z_OBSERVATION])
     width_out = out.shape[2]
     # What an episode ends with, the last columns, is neither cleared nor summed in other steps.
     steady = OUT_EVENT + E_CAPTURE if len(charter) > 0 else width_out
@@ -104,9 +118,14 @@ def step_range(
 
     for first in range(low, high, TILE):
         width = min(TILE, high - first)
-        if len(charter) > 0:
-            for lane in range(first + width, min(first + 2 * TILE, high)):
+        for lane in range(first + width, min(first + 2 * TILE, high)):
+            for k in range(0, sf.shape[1], LINE_NUMBERS):
+                prefetch(sf, lane, k)
+            if len(charter) > 0:
                 prefetch_clock(lane, S_GOVERNED, pi, si)
+            else:
+                for k in range(0, si.shape[1], LINE_NUMBERS):
+                    prefetch(si, lane, k)
         for e in range(width):
             lane = first + e
             if flags[0, lane] == 1:
@@ -151,7 +170,12 @@ def step_range(
                 continue
             advance_devices(lane, e, pf, pi, sf, si, out, plan, volts, network, j_re, j_im, sweeps)
             close_sessions(lane, pf, pi, sf, si, out)
-            advance_clock(lane, pf, pi, charter, sf, si, out)
+            advance_clock(lane, pf, pi, sf, si)
+            # Here and not in a function of its own: each call is handed a whole charter.
+            if len(charter) > 0:
+                advance_votes(lane, charter, pf, pi, sf, si, out)
+                advance_halt(lane, pf, pi, sf, si)
+            begin_day(lane, pf, pi, sf, si)
             settle_money(lane, e, pf, pi, world, days, sf, si, out, plan)
             if len(charter) > 0 and market:
                 settle_members(
@@ -184,6 +208,9 @@ def step_range(
             else:
                 for d in range(len(physical)):
                     observations[0, lane, d] = observations[1, lane, d]
+    kept = len(tile_memory) + len(network_memory) + len(trade_memory) + len(state_memory)
+    kept += len(sweeps_memory) + len(plan_memory) + len(clean_memory) + len(physical_memory)
+    return kept
 
 
 @kernel_entry()
@@ -194,7 +221,7 @@ def step_serial(
 ) -> None:  # fmt: skip
     """Step all environments on the calling thread."""
     step_range(
-        0, len(si), pf, pi, rows, world, price_hours, days, charter, sf, si, actions,
+        0, len(si), pf, pi, rows, world, price_hours, days, uncounted(charter), sf, si, actions,
         observations, out, flags,
     )  # fmt: skip
 
@@ -212,7 +239,7 @@ def step_parallel(
         low = chunk * tiles // n_chunk * TILE
         high = min((chunk + 1) * tiles // n_chunk * TILE, n)
         step_range(
-            low, high, pf, pi, rows, world, price_hours, days, charter, sf, si, actions,
+            low, high, pf, pi, rows, world, price_hours, days, uncounted(charter), sf, si, actions,
             observations, out, flags,
         )  # fmt: skip
 

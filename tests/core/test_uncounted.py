@@ -38,3 +38,16 @@ def test_the_view_is_the_same_memory() -> None:
     assert _double_all(array) == 7.0
     assert np.array_equal(array, expected)
     assert sys.getrefcount(array) == count
+
+
+@kernel_entry()
+def _sums(arrays: Any) -> tuple[float, int]:
+    views = uncounted(arrays)
+    return views[0].sum(), views[1].sum()
+
+
+def test_a_tuple_of_arrays_loses_every_owner() -> None:
+    floats, integers = np.arange(5.0), np.arange(4)
+    counts = sys.getrefcount(floats), sys.getrefcount(integers)
+    assert _sums((floats, integers)) == (10.0, 6)
+    assert (sys.getrefcount(floats), sys.getrefcount(integers)) == counts

@@ -108,7 +108,7 @@ def play_lanes(
         for step in range(HORIZON):
             for p in range(len(values)):
                 earned[lane] += payoff[p] * min(values[p], saturates[p]) / DAY
-            if not quiet_step(agenda[lane]):
+            if not quiet_step(lane, 0, agenda):
                 advance_governance(
                     key, ints, floats, e_ints, e_floats, settings[lane], proposals[lane],
                     votes[lane], clock[lane], events[lane], agenda[lane], values,

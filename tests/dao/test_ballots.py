@@ -413,6 +413,22 @@ def test_members_vote_in_an_early_burst_and_a_late_rush() -> None:
     assert first > 3.0 * middle and last > 3.0 * middle
 
 
+@given(number, st.integers(0, 2**20), st.integers(1, 400), st.integers(2, 60))
+def test_ballots_wait_for_the_next_count_or_the_close(
+    number: int, start: int, period: int, between: int
+) -> None:
+    timing = TimingSettings(count_steps=between)
+    counted = draw_electorate(ElectorateSettings(timing=timing), (0.5, 0.3, 0.8))
+    one_by_one, together = Ballots(1000), Ballots(1000)
+    one_by_one.draw(CALIBRATED, number, start=start, period=period)
+    together.draw(counted, number, start=start, period=period)
+    expected = {
+        (min(-(-(start + offset) // between) * between - start, period), support, voter, votes)
+        for offset, support, voter, votes in one_by_one.rows()
+    }
+    assert set(together.rows()) == expected and len(together.rows()) == len(one_by_one.rows())
+
+
 def test_quorum_is_sometimes_reached_late() -> None:
     """With a quorum near the median turnout, some proposals reach it in the last tenth."""
     ballots = Ballots(1000)

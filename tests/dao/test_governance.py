@@ -9,6 +9,7 @@ import pytest
 
 from daogym.envs.core.strict import ConfigError
 from daogym.envs.dao.charter import Charter
+from daogym.envs.dao.electorate_layout import I_COUNT_STEPS
 from daogym.envs.dao.governance_layout import pack_governance
 from daogym.envs.dao.governor_layout import (
     P_ABSTAIN,
@@ -98,6 +99,18 @@ def test_the_path_is_the_seeds() -> None:
     again, _ = play(charter, 20 * DAY, seed=3)
     other, _ = play(charter, 20 * DAY, seed=4)
     assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(("steps_per_day", "given", "used"), [
+    (96, 0, 4), (288, 0, 12), (24, 0, 1), (4, 0, 1), (96, 1, 1), (96, 16, 16),
+])  # fmt: skip
+def test_ballots_are_counted_every_hour_unless_a_charter_says_otherwise(
+    steps_per_day: int, given: int, used: int
+) -> None:
+    settings = {"mode": "voted", "electorate": {"timing": {"count_steps": given}}}
+    charter = Charter.model_validate(settings)
+    made = pack_governance(charter, GOVERNED, steps_per_day=steps_per_day, horizon=7 * DAY)
+    assert made.electorate.ints[I_COUNT_STEPS] == used
 
 
 def test_a_cycle_that_does_not_fit_the_episode_is_refused() -> None:

@@ -44,7 +44,7 @@ def run(
         begin_governance(ints, rules, settings, proposals, votes, clock, agenda)
     for step in range(steps):
         # Where nothing is amid anything, every step is done the long way.
-        if not (amid and quiet_step(agenda)):
+        if not (amid and quiet_step(0, 0, agenda.reshape((1, -1)))):
             advance_governance(
                 key, ints, floats, e_ints, e_floats, settings, proposals, votes, clock, events,
                 agenda, values,
