@@ -32,6 +32,7 @@ from .layout import (
     P_SCALARS,
     P_SHAPE_EDGES,
     P_SIZES,
+    P_TRACE_FIRST,
     PROVIDER_WIDTH,
     S_EPISODE_KEY,
     S_FLOW,
@@ -47,6 +48,7 @@ from .layout import (
     X_REJECTION_SHARE,
     Z_JOBS,
     Z_PROVIDERS,
+    Z_STARTS,
 )
 from .request import (
     R_THRESHOLD,
@@ -56,15 +58,27 @@ from .world import (
     STREAM_JOB,
     STREAM_TERMS,
     mean_arrivals,
+    trace_step,
 )
 
 
 @inlined_function
 def count_arrivals(lane: int, step: int, pf: Float, pi: Int, sf: Float, si: Int) -> int:
-    """Orders that arrive in this step (Poisson, given the intensity)."""
+    """Orders that arrive in this step: a trace's, or Poisson, given the intensity."""
+    first = first_replayed(lane, step, pi, si)
+    if first >= 0:
+        return int(pi[pi[P_TRACE_FIRST] + trace_step(lane, step, pi, si) + 1] - first)
     key = as_uint64(si[lane, pi[S_EPISODE_KEY]])
     mean = mean_arrivals(lane, step, pf, pi, sf, si)
     return int(poisson(key, STREAM_ARRIVALS, step, 0, mean))
+
+
+@inlined_function
+def first_replayed(lane: int, step: int, pi: Int, si: Int) -> int:
+    """The trace's number of the first order that arrives in this step or later; -1: no trace."""
+    if pi[pi[P_SIZES] + Z_STARTS] == 0:
+        return -1
+    return int(pi[pi[P_TRACE_FIRST] + trace_step(lane, step, pi, si)])
 
 
 @inlined_function
@@ -84,6 +98,7 @@ def take_orders(
     slots = pi[pi[P_SIZES] + Z_JOBS]
     key = as_uint64(si[lane, pi[S_EPISODE_KEY]])
     arrived = count_arrivals(lane, step, pf, pi, sf, si)
+    replayed = first_replayed(lane, step, pi, si)
     event = OUT_EVENT
     if arrived > 0:
         count_crowd(lane, waiting, queue, jobs, used, crowd, working, pf, pi, sf)
@@ -96,7 +111,10 @@ def take_orders(
     arrived_h, dropped_h, loss, overflowed = 0.0, 0.0, 0.0, 0.0
     for i in range(arrived):
         row = jobs[n]
-        draw_order(row, key, STREAM_JOB, STREAM_TERMS, step, i, edges, laws, pf, pi)
+        draw_order(
+            row, key, STREAM_JOB, STREAM_TERMS, step, i, edges, laws,
+            replayed + i if replayed >= 0 else -1, 0.0, pf, pi,
+        )  # fmt: skip
         hours = row[J_GPUS] * row[J_WORK] * dt_h
         arrived_h += hours
         tier = int(row[J_TIER])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date as calendar_date
 from typing import TYPE_CHECKING, Any, Literal
@@ -49,15 +50,17 @@ from .scenario import GOVERNED_PARAMETERS, KNOT_PROBABILITIES, ComputeScenario
 from .tables import (
     clock_table,
     exact_power,
+    largest_providers,
     law_kind,
     opening_order,
+    order_kinds,
     provider_table,
     region_days,
-    shape_kinds,
     tier_references,
     week_factors,
     workload,
 )
+from .trace import Trace, check_supply, episode_starts, fitted_orders, read_trace, step_table
 
 if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
@@ -105,12 +108,24 @@ class ComputeDomain(RoomedDomain):
             raise ValueError(
                 f"action_mode: one of {', '.join(ACTION_MODES)} expected, got {action_mode!r}"
             )
-        self.scenario = scenario
         self.split = checked_split(split)
         self.action_mode: ActionMode = action_mode
         self.steps_per_day = 24 * scenario.steps_per_hour
         self.horizon = scenario.episode_days * self.steps_per_day
         self.window_days = checked_window(window_days, scenario.episode_days)
+        self.providers = provider_table(scenario)
+        self.gpus = float(self.providers[:, V_GPUS].sum())
+        self.trace: Trace | None = None
+        self.starts = np.zeros(0, dtype=np.int64)
+        if scenario.trace is not None:
+            self.trace = read_trace(scenario.trace)
+            check_supply(self.trace, scenario.trace, largest_providers(self.providers))
+            self.starts = episode_starts(
+                self.trace, scenario.trace, split, self.window_days, scenario.episode_days
+            )
+            orders = fitted_orders(self.trace, scenario.trace, scenario, self.gpus)
+            scenario = scenario.model_copy(update={"orders": orders})
+        self.scenario = scenario
         self.reward_scale = scenario.reward_scale
         self.governed = scenario.charter.values(GOVERNED_PARAMETERS, modes=MODES)
         self.governance: Governance | None = None
@@ -125,9 +140,7 @@ class ComputeDomain(RoomedDomain):
         voted = self.governance is not None
         self.event_names: tuple[str, ...] = EVENTS + VOTED_EVENTS if voted else EVENTS
         self.out_width = OUT_WIDTH_VOTED if voted else OUT_WIDTH
-        self.providers = provider_table(scenario)
         self.workload = workload(scenario)
-        self.gpus = float(self.providers[:, V_GPUS].sum())
         self.jobs_per_h = scenario.orders.arrivals_per_h_per_gpu * self.gpus
         self.n_nodes = int(self.providers[:, V_NODES].sum())
         self.observation_fields = observation_fields(
@@ -141,7 +154,19 @@ class ComputeDomain(RoomedDomain):
             len(self.providers), self.n_nodes, scenario.job_slots, scenario.staking.window_proofs,
             None if self.governance is None else self.governance.state_sizes,
         )  # fmt: skip
-        self.scenario_hash = hash_model(scenario)[:16]
+        self.scenario_hash = self._hash()
+
+    def _hash(self) -> str:
+        # A trace is named by its content, not by its path.
+        if self.trace is None:
+            return hash_model(self.scenario)[:16]
+        digest = hashlib.sha256(hash_model(self.scenario.model_copy(update={"trace": ""})).encode())
+        digest.update(self.trace.monday.isoformat().encode())
+        for column in (
+            self.trace.arrival_s, self.trace.gpus, self.trace.duration_s, self.trace.tier,
+        ):  # fmt: skip
+            digest.update(column.tobytes())
+        return digest.hexdigest()[:16]
 
     @property
     def tables(self) -> tuple[Any, ...]:
@@ -160,9 +185,13 @@ class ComputeDomain(RoomedDomain):
     def start_day(self, date: str) -> int:
         """Weekday (0 = Monday) of ``monday`` or of a date such as ``2026-05-14``.
 
+        Of a trace it is the day of a date in it, counted from the trace's first Monday.
+
         Raises:
-            ValueError: neither of them.
+            ValueError: neither of them, or an episode cannot begin there.
         """
+        if self.trace is not None:
+            return self._trace_day(self.trace, date)
         if date.lower() in WEEKDAYS:
             return WEEKDAYS.index(date.lower())
         try:
@@ -171,6 +200,19 @@ class ComputeDomain(RoomedDomain):
             raise ValueError(
                 f"date: YYYY-MM-DD or a weekday such as monday expected, got {date!r}"
             ) from None
+
+    def _trace_day(self, trace: Trace, date: str) -> int:
+        try:
+            day = (calendar_date.fromisoformat(date) - trace.monday.date()).days
+        except ValueError:
+            raise ValueError(f"date: YYYY-MM-DD expected, got {date!r}") from None
+        last = trace.n_days - self.scenario.episode_days
+        if not trace.first_day <= day <= last:
+            raise ValueError(
+                f"date {date}: an episode of {self.scenario.episode_days} days of the trace begins "
+                f"between {trace.date(trace.first_day)} and {trace.date(last)}"
+            )
+        return day
 
     def action_limits(self, simulator: Simulator) -> Float:
         """(N, action size, 2): the least and the most of each number that the gate may let through.
@@ -198,6 +240,8 @@ class ComputeDomain(RoomedDomain):
                 len(self.providers), self.n_nodes, s.job_slots, self.horizon,
                 self.window_days * self.steps_per_day, per_hour, fields.size,
                 self.action_fields.size, duty_width(staking.window_proofs),
+                s.steps_per_intensity, len(self.starts),
+                int(np.ceil(orders.longest_minutes / s.step_minutes)),
             ],
             "modes": [
                 AUTORESETS.index(autoreset), stagger, SPLITS.index(self.split), s.market,
@@ -210,7 +254,7 @@ class ComputeDomain(RoomedDomain):
             "providers": self.providers,
             "shape_edges": np.cumsum([shape.share for shape in orders.shapes]),
             "shape_gpus": [shape.gpus for shape in orders.shapes],
-            "shape_class": shape_kinds(s),
+            "shape_class": order_kinds(np.array([shape.gpus for shape in orders.shapes])),
             "shape_tier": [shape.least_tier for shape in orders.shapes],
             "shape_law": [law_kind(s)] * SHAPES,
             "law_log_steps": work.log_steps,
@@ -232,9 +276,28 @@ class ComputeDomain(RoomedDomain):
             "observation_scale": 2.0 / (fields.high - fields.low),
             "clock": clock_table(),
             "opening": opening_order(self.providers),
+            **self._replayed(),
         }  # fmt: skip
-        layout = parameter_layout(len(self.providers), fields.size)
+        layout = parameter_layout(
+            len(self.providers), fields.size, len(self.starts), len(values["trace_first"]) - 1,
+            len(values["trace_steps"]),
+        )  # fmt: skip
         return pack_parameters(layout, self.state_layout, values)
+
+    def _replayed(self) -> dict[str, Any]:
+        """The trace's part of the parameters; empty without one."""
+        empty = np.zeros(0, dtype=np.int64)
+        if self.trace is None:
+            return {
+                "trace_starts": empty, "trace_first": [0], "trace_kind": empty,
+                "trace_tier": empty, "trace_gpus": np.zeros(0), "trace_steps": np.zeros(0),
+            }  # fmt: skip
+        first, steps = step_table(self.trace, self.scenario)
+        return {
+            "trace_starts": self.starts, "trace_first": first,
+            "trace_kind": order_kinds(self.trace.gpus), "trace_tier": self.trace.tier,
+            "trace_gpus": self.trace.gpus, "trace_steps": steps,
+        }  # fmt: skip
 
     def scalars(self) -> dict[str, float]:
         """Settings that the kernels read, by their names in layout.SCALARS."""
@@ -248,6 +311,8 @@ class ComputeDomain(RoomedDomain):
         shares = np.array([shape.share for shape in orders.shapes])
         slow = orders.log_variance * orders.slow_share
         persistence = orders.slow_persistence_per_h
+        if s.steps_per_intensity != per_hour:
+            persistence = exact_power(persistence, s.steps_per_intensity / per_hour)
         electricity, token, operator = s.electricity, s.token, s.operator
         noise = electricity.noise_persistence_per_h
         steps_per_day = 24.0 * per_hour

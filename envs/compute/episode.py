@@ -45,6 +45,9 @@ from .layout import (
     P_SIZES,
     P_STAKING,
     P_START_EDGES,
+    P_TRACE_FIRST,
+    P_TRACE_STARTS,
+    P_TRACE_STEPS,
     PROVIDER_WIDTH,
     S_ACTION,
     S_CAPACITY_GPUS,
@@ -86,8 +89,11 @@ from .layout import (
     Z_DUTY,
     Z_HORIZON,
     Z_JOBS,
+    Z_LOOK_BACK,
     Z_PROVIDERS,
+    Z_STARTS,
     Z_STEPS_PER_HOUR,
+    Z_STEPS_PER_INTENSITY,
 )
 from .matching import BOARD_WIDTH, match_orders
 from .money import accounts_of, collateral_ratio, totals_of
@@ -107,6 +113,7 @@ from .world import (
     begin_prices,
     oracle_price,
     set_prices,
+    trace_step,
 )
 
 # Episodes of the splits have numbers of their own, so that no world is in two of them.
@@ -117,7 +124,7 @@ SPLIT_EPISODES = 1 << 40
 def begin_episode(
     lane: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int, out: Float
 ) -> None:
-    """Begin the lane's next episode on a drawn (or forced) weekday. `out` row 0 is left cleared."""
+    """Begin the lane's next episode on a drawn (or forced) day. `out` row 0 is left cleared."""
     sizes, modes = pi[P_SIZES], pi[P_MODES]
     episode = si[lane, pi[S_EPISODE]] + 1
     key = episode_key(
@@ -126,6 +133,9 @@ def begin_episode(
     si[lane, pi[S_EPISODE]] = episode
     si[lane, pi[S_EPISODE_KEY]] = as_int64(key)
     day = integer(key, STREAM_START, 0, 0, 7)
+    starts = pi[sizes + Z_STARTS]
+    if starts > 0:
+        day = pi[pi[P_TRACE_STARTS] + integer(key, STREAM_START, 0, 0, starts)]
     if si[lane, pi[S_FORCED_DAY]] >= 0:
         day = si[lane, pi[S_FORCED_DAY]]
     si[lane, pi[S_FIRST_DAY]] = day
@@ -199,21 +209,19 @@ def _begin_jobs(lane: int, key: Any, step: int, pf: Float, pi: Int, sf: Float, s
     """Work in progress, as in a queue with room for all (M/G/infinity) under the slow intensity.
 
     How many is Poisson with mean rate x mean duration, kinds weigh by their share of it, and what
-    is left of each follows the residual law of its durations. What finds no room waits.
+    is left of each follows the residual law of its durations. What finds no room waits. In a
+    trace's place it is what is left of the orders before, had each begun at once.
     """
-    x = pi[P_SCALARS]
     slots = pi[pi[P_SIZES] + Z_JOBS]
     n_providers = pi[pi[P_SIZES] + Z_PROVIDERS]
     jobs = jobs_of(lane, pi, sf)
-    sigma = pf[x + X_SIGMA_SLOW]
-    level = exp(sf[lane, pi[S_Z_SLOW]] - 0.5 * sigma * sigma)
-    count = min(poisson(key, STREAM_FIRST_JOBS, 0, 0, pf[x + X_START_JOBS] * level), slots)
     queue, rows = np.empty(slots, dtype=np.int64), np.empty(slots, dtype=np.int64)
     keys = np.empty(slots)
+    count = _find_jobs(lane, key, step, rows, keys, pf, pi, sf, si)
     for i in range(count):
         draw_order(
             jobs[i], key, STREAM_FIRST_JOB, STREAM_FIRST_TERMS, step, i, pi[P_START_EDGES],
-            pi[P_LAW_RESIDUAL], pf, pi,
+            pi[P_LAW_RESIDUAL], rows[i], keys[i], pf, pi,
         )  # fmt: skip
         queue[i] = i
     si[lane, pi[S_N_JOBS]] = count
@@ -237,6 +245,33 @@ def _begin_jobs(lane: int, key: Any, step: int, pf: Float, pi: Int, sf: Float, s
     sf[lane, pi[S_FLOW] + F_PAID_DAY] = 0.0
 
 
+@kernel_function
+def _find_jobs(
+    lane: int, key: Any, step: int, rows: Int, ages: Float, pf: Float, pi: Int, sf: Float, si: Int
+) -> int:
+    """How many orders are found at work; `rows` gets their numbers in the trace (-1: to be drawn),
+    `ages` the steps since they arrived."""
+    slots = len(rows)
+    if pi[pi[P_SIZES] + Z_STARTS] == 0:
+        x = pi[P_SCALARS]
+        sigma = pf[x + X_SIGMA_SLOW]
+        level = exp(sf[lane, pi[S_Z_SLOW]] - 0.5 * sigma * sigma)
+        drawn = int(poisson(key, STREAM_FIRST_JOBS, 0, 0, pf[x + X_START_JOBS] * level))
+        rows[:] = -1
+        ages[:] = 0.0
+        return min(drawn, slots)
+    now = trace_step(lane, step, pi, si)
+    first, lasts = pi[P_TRACE_FIRST], pi[P_TRACE_STEPS]
+    count = 0
+    for then in range(max(now - pi[pi[P_SIZES] + Z_LOOK_BACK], 0), now):
+        for order in range(pi[first + then], pi[first + then + 1]):
+            if pf[lasts + order] > now - then and count < slots:
+                rows[count] = order
+                ages[count] = now - then
+                count += 1
+    return count
+
+
 @inlined_function
 def advance_clock(
     lane: int, jobs: Float, failed: Float, working: Float, scratch: Float, pf: Float, pi: Int,
@@ -249,8 +284,10 @@ def advance_clock(
     if len(charter) > 0:
         advance_votes(lane, key, charter, pf, pi, sf, si, out)
     per_hour = pi[pi[P_SIZES] + Z_STEPS_PER_HOUR]
+    period = pi[pi[P_SIZES] + Z_STEPS_PER_INTENSITY]
+    if step % period == 0:
+        advance_intensity(lane, key, step // period, pf, pi, sf)
     if step % per_hour == 0:
-        advance_intensity(lane, key, step // per_hour, pf, pi, sf)
         advance_prices(lane, key, step // per_hour, pf, pi, sf)
         set_prices(lane, step, pf, pi, sf, si)
     failures = advance_nodes(lane, key, step, pf, pi, sf, si, failed)

@@ -15,7 +15,7 @@ from daogym.envs.core.compiled import compile_lock, kernel_entry
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_uint64
 
-from .admission import count_arrivals
+from .admission import count_arrivals, first_replayed
 from .jobs import draw_order, jobs_of
 from .layout import (
     J_PROVIDER,
@@ -33,6 +33,7 @@ from .layout import (
     Z_HORIZON,
     Z_PROVIDERS,
     Z_STEPS_PER_HOUR,
+    Z_STEPS_PER_INTENSITY,
 )
 from .world import (
     STREAM_JOB,
@@ -79,6 +80,7 @@ def record_world(
     key = as_uint64(si[0, pi[S_EPISODE_KEY]])
     n_providers = pi[pi[P_SIZES] + Z_PROVIDERS]
     per_hour = pi[pi[P_SIZES] + Z_STEPS_PER_HOUR]
+    period = pi[pi[P_SIZES] + Z_STEPS_PER_INTENSITY]
     failed = np.empty(n_providers)
     jobs = jobs_of(0, pi, sf)
     spare = np.empty(JOB_WIDTH)
@@ -91,16 +93,18 @@ def record_world(
             up_share[step - first, p] = sf[0, pi[S_UP_SHARE] + p]
         for r in range(REGIONS):
             price[step - first, r] = sf[0, pi[S_REGION_PRICE] + r]
+        replayed = first_replayed(0, step, pi, si)
         for i in range(count_arrivals(0, step, pf, pi, sf, si)):
             row = orders[count] if count < len(orders) else spare
             draw_order(
                 row, key, STREAM_JOB, STREAM_TERMS, step, i, pi[P_SHAPE_EDGES],
-                pi[P_LAW_LOG_STEPS], pf, pi,
+                pi[P_LAW_LOG_STEPS], replayed + i if replayed >= 0 else -1, 0.0, pf, pi,
             )  # fmt: skip
             count += 1
         following = step + 1
+        if following % period == 0:
+            advance_intensity(0, key, following // period, pf, pi, sf)
         if following % per_hour == 0:
-            advance_intensity(0, key, following // per_hour, pf, pi, sf)
             advance_prices(0, key, following // per_hour, pf, pi, sf)
             set_prices(0, following, pf, pi, sf, si)
         advance_nodes(0, key, following, pf, pi, sf, si, failed)

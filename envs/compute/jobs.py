@@ -64,6 +64,10 @@ from .layout import (
     P_SHAPE_TIER,
     P_SIZES,
     P_TIER_REFERENCE,
+    P_TRACE_GPUS,
+    P_TRACE_KIND,
+    P_TRACE_STEPS,
+    P_TRACE_TIER,
     QUEUED,
     S_FLOW,
     S_JOBS,
@@ -120,8 +124,9 @@ def draw_shape(u: float, edges: int, pf: Float) -> tuple[int, float]:
 
 @inlined_function
 def fill_row(
-    row: Float, shape: int, work: float, patience: float, z: float, step: int, pf: Float, pi: Int
-) -> None:
+    row: Float, kind: int, tier: int, gpus: float, work: float, patience: float, z: float,
+    step: int, pf: Float, pi: Int,
+) -> None:  # fmt: skip
     """Write an order that arrives now; `patience` is uniform, z a standard normal."""
     x = pi[P_SCALARS]
     dt_h = pf[x + X_DT_H]
@@ -131,15 +136,13 @@ def fill_row(
     for b in range(BANDS - 1):
         if work * dt_h >= pf[edges + b]:
             band = b + 1
-    kind = pi[pi[P_SHAPE_CLASS] + shape]
-    tier = pi[pi[P_SHAPE_TIER] + shape]
     ratio = pf[pi[P_BAND_LOG_BID] + band] + pf[x + X_BID_SIGMA] * z
     slack = pf[x + X_SLACK_STEPS] * (0.5 + patience) + pf[x + X_SLACK_SHARE] * patience * work
     # The first two kinds (shares of a GPU, one GPU) come in bands, the gangs after them do not.
     row[J_CLASS] = kind * BANDS + band if kind < 2 else 2 * BANDS + kind - 2
     row[J_BAND] = band
     row[J_TIER] = tier
-    row[J_GPUS] = pf[pi[P_SHAPE_GPUS] + shape]
+    row[J_GPUS] = gpus
     row[J_BID] = pf[pi[P_TIER_REFERENCE] + tier] * exp(ratio)
     row[J_LOG_RATIO] = ratio
     row[J_WORK] = work
@@ -154,14 +157,24 @@ def fill_row(
 @inlined_function
 def draw_order(
     row: Float, key: Any, size_stream: int, terms_stream: int, step: int, index: int, edges: int,
-    laws: int, pf: Float, pi: Int,
+    laws: int, replayed: int, age: float, pf: Float, pi: Int,
 ) -> None:  # fmt: skip
-    """Order number `index` that arrives in this step; `laws` is the table of its durations."""
+    """Order number `index` that arrives in this step; `laws` is the table of its durations.
+
+    Of order number `replayed` of a trace, `age` steps old, only the terms are drawn; -1: none.
+    """
     first, second = uniform_pair(key, size_stream, step, index)
-    shape, patience = draw_shape(first, edges, pf)
-    work = duration_steps(second, shape, laws, pf, pi)
+    if replayed >= 0:
+        kind, tier = pi[pi[P_TRACE_KIND] + replayed], pi[pi[P_TRACE_TIER] + replayed]
+        gpus, work = pf[pi[P_TRACE_GPUS] + replayed], pf[pi[P_TRACE_STEPS] + replayed] - age
+        patience = first
+    else:
+        shape, patience = draw_shape(first, edges, pf)
+        kind, tier = pi[pi[P_SHAPE_CLASS] + shape], pi[pi[P_SHAPE_TIER] + shape]
+        gpus = pf[pi[P_SHAPE_GPUS] + shape]
+        work = duration_steps(second, shape, laws, pf, pi)
     z = normal(key, terms_stream, step, index)
-    fill_row(row, shape, work, patience, z, step, pf, pi)
+    fill_row(row, kind, tier, gpus, work, patience, z, step, pf, pi)
 
 
 @inlined_function

@@ -125,6 +125,7 @@ PARAMETER_NAMES = (
     "band_edges", "band_log_bid", "band_work", "start_edges", "tier_reference",
     "region_price", "region_carbon", "region_shape", "region_solar", "week_factor", "week_block",
     "governed_initial", "observation_low", "observation_scale", "clock", "opening",
+    "trace_starts", "trace_first", "trace_kind", "trace_tier", "trace_gpus", "trace_steps",
 )  # fmt: skip
 (
     P_SIZES, P_MODES, P_STAKING, P_SCALARS, P_PROVIDERS, P_SHAPE_EDGES, P_SHAPE_GPUS,
@@ -132,14 +133,15 @@ PARAMETER_NAMES = (
     P_BAND_EDGES, P_BAND_LOG_BID, P_BAND_WORK, P_START_EDGES, P_TIER_REFERENCE,
     P_REGION_PRICE, P_REGION_CARBON, P_REGION_SHAPE, P_REGION_SOLAR, P_WEEK_FACTOR, P_WEEK_BLOCK,
     P_GOVERNED_INITIAL, P_OBSERVATION_LOW, P_OBSERVATION_SCALE, P_CLOCK, P_OPENING,
-) = range(29)  # fmt: skip
-N_PARAMETER = 29
+    P_TRACE_STARTS, P_TRACE_FIRST, P_TRACE_KIND, P_TRACE_TIER, P_TRACE_GPUS, P_TRACE_STEPS,
+) = range(35)  # fmt: skip
+N_PARAMETER = 35
 
 # Inside "sizes" and "modes".
 (
     Z_PROVIDERS, Z_NODES, Z_JOBS, Z_HORIZON, Z_WINDOW, Z_STEPS_PER_HOUR, Z_OBSERVATION, Z_ACTION,
-    Z_DUTY,
-) = range(9)  # fmt: skip
+    Z_DUTY, Z_STEPS_PER_INTENSITY, Z_STARTS, Z_LOOK_BACK,
+) = range(12)  # fmt: skip
 (M_AUTORESET, M_STAGGER, M_SPLIT, M_MARKET) = range(4)
 AUTORESETS = ("same_step", "next_step", "disabled")
 AUTORESET_SAME_STEP, AUTORESET_NEXT_STEP, AUTORESET_DISABLED = 0, 1, 2
@@ -244,8 +246,10 @@ def state_layout(
             integer("root_key", (), "random key of the lane's seed (bits of a uint64)"),
             integer("episode", (), "episodes begun since the seed was set, minus one"),
             integer("episode_key", (), "random key of this episode (bits of a uint64)"),
-            integer("forced_day", (), "weekday asked for the next episode, -1 for a draw"),
-            integer("first_day", (), "weekday on which the episode begins, 0 = Monday"),
+            integer("forced_day", (), "first_day asked for the next episode, -1 for a draw"),
+            integer("first_day", (),
+                    "weekday on which the episode begins, 0 = Monday; in a trace it counts on "
+                    "from the Monday of the first week"),
             integer("step", (), "steps done in this episode"),
             integer("started", (), "step at which the episode began (0 unless staggered)"),
             integer("done", (), "1 after the last step of an episode"),
@@ -284,15 +288,22 @@ def state_layout(
     )  # fmt: skip
 
 
-def parameter_layout(n_providers: int, n_observation: int) -> Layout:
-    """Parts of the parameters for a market of this size."""
+def parameter_layout(
+    n_providers: int, n_observation: int, n_starts: int = 0, n_steps: int = 0, n_orders: int = 0
+) -> Layout:
+    """Parts of the parameters for a market of this size.
+
+    Args:
+        n_starts, n_steps, n_orders: days on which episodes may begin, steps and orders of a trace;
+            all 0 without one.
+    """
 
     def integer(name: str, size: int) -> Part:
         return Part(name, (size,), integer=True)
 
     return Layout(
         [
-            integer("sizes", 9), integer("modes", 4), integer("staking", STAKING_WIDTH),
+            integer("sizes", 12), integer("modes", 4), integer("staking", STAKING_WIDTH),
             Part("scalars", (len(SCALARS),)),
             Part("providers", (n_providers, PROVIDER_WIDTH)),
             Part("shape_edges", (SHAPES,)), Part("shape_gpus", (SHAPES,)),
@@ -310,6 +321,9 @@ def parameter_layout(n_providers: int, n_observation: int) -> Layout:
             Part("observation_scale", (n_observation,)),
             Part("clock", (48,)),
             integer("opening", n_providers),
+            integer("trace_starts", n_starts), integer("trace_first", n_steps + 1),
+            integer("trace_kind", n_orders), integer("trace_tier", n_orders),
+            Part("trace_gpus", (n_orders,)), Part("trace_steps", (n_orders,)),
         ]
     )  # fmt: skip
 

@@ -11,7 +11,16 @@ from daogym.envs.core.named import Shelf
 from .scenario import ComputeScenario
 
 NAMES = ("gpu_week", "gpu_week_voted", "gpu_week_agentic")
-SHELF = Shelf(__package__, NAMES, ComputeScenario)
+
+
+def _beside(path: Path, scenario: ComputeScenario) -> ComputeScenario:
+    """A trace that a YAML file names lies beside it, unless its path is absolute."""
+    if scenario.trace is None:
+        return scenario
+    return scenario.model_copy(update={"trace": str(path.parent / scenario.trace)})
+
+
+SHELF = Shelf(__package__, NAMES, ComputeScenario, _beside)
 
 
 def compute_scenario(

@@ -119,6 +119,8 @@ class Orders(StrictModel):
     slow_share: float = Setting(0.70, ge=0.0, le=1.0)
     """Of that variance, the part that is AR(1); the rest is independent by hour."""
     slow_persistence_per_h: float = Setting(0.97, ge=0.0, lt=1.0)
+    intensity_minutes: float = Setting(60.0, gt=0.0, le=60.0)
+    """How long the intensity keeps its value."""
     hour_factors: tuple[float, ...] = Setting((
         1.274, 0.985, 1.119, 1.103, 0.7, 1.153, 1.673, 2.089, 1.109, 1.006, 1.024, 0.869, 0.749,
         0.705, 0.638, 0.649, 0.882, 0.668, 0.801, 0.728, 1.016, 0.917, 1.134, 1.01,
@@ -346,6 +348,9 @@ class ComputeScenario(StrictModel):
     """Rows of the job table; an order that finds it full is rejected."""
     reward_scale: float = Setting(0.0001, gt=0.0)
     """Rewards for learning are USD times this."""
+    trace: str | None = None
+    """CSV of orders that are replayed (see trace.py); usual arrivals, kinds and durations in
+    `orders` are then read off it."""
     orders: Orders = Orders()
     supply: Supply = Supply()
     electricity: Electricity = Electricity()
@@ -363,11 +368,22 @@ class ComputeScenario(StrictModel):
         """Steps in an hour."""
         return round(60.0 / self.step_minutes)
 
+    @property
+    def steps_per_intensity(self) -> int:
+        """Steps for which the intensity of arrivals keeps its value."""
+        return round(self.orders.intensity_minutes / self.step_minutes)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if abs(self.steps_per_hour * self.step_minutes - 60.0) > 1e-9:
             raise ValueError(
                 f"step_minutes: a whole number of steps an hour expected, got {self.step_minutes}"
+            )
+        steps = self.orders.intensity_minutes / self.step_minutes
+        if steps < 1.0 or abs(self.steps_per_intensity - steps) > 1e-9:
+            raise ValueError(
+                "orders.intensity_minutes: a whole number of steps of "
+                f"{self.step_minutes} minutes expected, got {self.orders.intensity_minutes}"
             )
         if not self.operator.spread_idle < self.operator.spread_full:
             raise ValueError(

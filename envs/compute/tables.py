@@ -25,6 +25,7 @@ from .layout import (
     SHAPES,
     TIERS,
     V_CAPITAL_USD_PER_GPU_H,
+    V_GPUS,
     V_TIER,
 )
 from .scenario import KNOT_PROBABILITIES, ComputeScenario
@@ -180,13 +181,18 @@ def clock_table() -> Float:
     return np.concatenate([sin_array(angle), cos_array(angle)])
 
 
-def shape_kinds(scenario: ComputeScenario) -> Int:
-    """Which kind of class each shape is: 0 share of a GPU, 1 one GPU, 2 .. 5 gangs by size."""
-    gpus = np.array([shape.gpus for shape in scenario.orders.shapes])
+def order_kinds(gpus: Float) -> Int:
+    """Which kind of class orders are: 0 share of a GPU, 1 one GPU, 2 .. 5 gangs by size."""
     return np.asarray(
         (gpus >= 1.0) * 1 + (gpus > 1.0) + (gpus > 2.0) + (gpus > 4.0) + (gpus > 8.0),
         dtype=np.int64,
     )
+
+
+def largest_providers(providers: Float) -> Float:
+    """(tiers,) GPUs of the largest provider of a class or better; 0 where there is none."""
+    tier, gpus = providers[:, V_TIER], providers[:, V_GPUS]
+    return np.array([float(gpus[tier >= t].max(initial=0.0)) for t in range(TIERS)])
 
 
 assert TIERS == 4

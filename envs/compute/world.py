@@ -90,6 +90,13 @@ def hour_of_week(lane: int, step: int, pi: Int, si: Int) -> int:
     return int(hour % HOURS_PER_WEEK)
 
 
+@inlined_function
+def trace_step(lane: int, step: int, pi: Int, si: Int) -> int:
+    """A step of the episode in a trace's own count, from the midnight of its first Monday."""
+    per_hour = pi[pi[P_SIZES] + Z_STEPS_PER_HOUR]
+    return int(step + 24 * per_hour * si[lane, pi[S_FIRST_DAY]])
+
+
 @kernel_function
 def begin_intensity(lane: int, key: Any, pf: Float, pi: Int, sf: Float) -> None:
     """The logarithm of the arrivals' intensity from its stationary distribution."""
@@ -100,10 +107,10 @@ def begin_intensity(lane: int, key: Any, pf: Float, pi: Int, sf: Float) -> None:
 
 
 @kernel_function
-def advance_intensity(lane: int, key: Any, hour: int, pf: Float, pi: Int, sf: Float) -> None:
-    """A new hour: the slow part is AR(1), the other is drawn anew."""
+def advance_intensity(lane: int, key: Any, period: int, pf: Float, pi: Int, sf: Float) -> None:
+    """A new period (an hour by default): the slow part is AR(1), the other is drawn anew."""
     x = pi[P_SCALARS]
-    slow, fast = normal_pair(key, STREAM_INTENSITY, hour, 0)
+    slow, fast = normal_pair(key, STREAM_INTENSITY, period, 0)
     sf[lane, pi[S_Z_SLOW]] = (
         pf[x + X_SLOW_PERSISTENCE] * sf[lane, pi[S_Z_SLOW]] + pf[x + X_SLOW_INNOVATION] * slow
     )

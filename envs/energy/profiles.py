@@ -17,17 +17,16 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
+from daogym.envs.core.split_calendar import BLOCK_DAYS, run_starts, split_of_block
+
 from .feeder import Feeder
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 QUARTERS = 96
-BLOCK_DAYS = 7
 YEAR_BLOCKS = 52  # the last one or two days of a year belong to no whole block and are left out
-TRAIN, VALIDATION, TEST = 0, 1, 2
 SPLIT_NAMES = ("train", "validation", "test")
-SPLIT_CYCLE = (TRAIN, VALIDATION, TRAIN, TEST)  # by block number: four weeks hold 14, 7 and 7 days
 MONTH_BLOCKS = 4  # photovoltaic days are exchanged within four blocks, so the season stays
 MIDDAY_HOURS = (11, 12, 13, 14)
 PROFILE_YEAR = np.datetime64("2016-01-01")  # SimBench's profile year; its first day is a Friday
@@ -72,19 +71,8 @@ class Series:
         Returns:
             Ascending world days; empty when no run is that long.
         """
-        if not 1 <= days <= self.n_days:
-            return np.zeros(0, dtype=np.int64)
-        first = np.arange(self.n_days - days + 1)
-        last = first + days - 1
-        good = (self.split[first] == split) & (self.year_start[first] == self.year_start[last])
-        for offset in range(1, days):
-            good &= self.split[first + offset] == split
-        return first[good]
-
-
-def split_of_block(block: IntArray) -> IntArray:
-    """Split of each block of seven days: of every four, 0 and 2 train, 1 validates, 3 tests."""
-    return np.array(SPLIT_CYCLE, dtype=np.int64)[np.asarray(block) % len(SPLIT_CYCLE)]
+        first = run_starts(self.split, split, days)
+        return first[self.year_start[first] == self.year_start[first + days - 1]]
 
 
 def load_feeder(name: str) -> Feeder:

@@ -12,28 +12,33 @@ was expected; nothing is repaired in silence.
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import difflib
-import io
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
+from daogym.envs.core.csv_file import (
+    Fault,
+    FilePath,
+    check_header,
+    check_width,
+    number,
+    read_text,
+    rows_of,
+    timestamp,
+)
+from daogym.envs.core.split_calendar import BLOCK_DAYS, split_of_block
+
 from .feeder import Feeder, FeederError
-from .profiles import BLOCK_DAYS, QUARTERS, FloatArray, Series, split_of_block, weekday_of
+from .profiles import QUARTERS, FloatArray, Series, weekday_of
 
 MIN_BLOCKS = 4  # one cycle of the split rule
 STEPS_MINUTES = (15, 30, 60)
 TIME, PRICE = "timestamp", "price_eur_per_mwh"
 MINUTE = dt.timedelta(minutes=1)
 DAY = dt.timedelta(days=1)
-
-FilePath = str | PathLike[str]
 
 
 class UserGridError(ValueError):
@@ -83,7 +88,7 @@ def read_feeder(path: FilePath) -> Feeder:
         ) from error
     from .pandapower_feeder import from_pandapower
 
-    text = _read_text(path)
+    text = read_text(path, _fault_of(path))
     try:
         net = pandapower.from_json_string(text)
     except Exception as error:  # pandapower raises whatever its parts raise
@@ -191,111 +196,61 @@ def _columns(columns: list[FloatArray], days: int) -> FloatArray:
     return np.stack(columns, axis=1)
 
 
-def _read_text(path: FilePath) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise UserGridError(f"{path}: cannot be read as UTF-8 text: {error}") from error
-
-
 def _read_table(
     path: FilePath, wanted: Sequence[str], optional: Sequence[str], step_minutes: int
 ) -> _Table:
     """Read a CSV whose `timestamp` column steps by `step_minutes` and whose cells are numbers."""
-    rows = _rows(path)
+    fault = _fault_of(path)
+    rows = rows_of(path, fault)
     _, header = next(rows, (1, []))
-    _check_header(path, header, wanted, optional)
+    stranger = "belongs to no load or plant of the grid"
+    check_header(header, [TIME, *wanted], optional, stranger, fault)
     place = header.index(TIME)
     names = [name for name in header if name != TIME]
     cells = [index for index in range(len(header)) if index != place]
     times: list[dt.datetime] = []
     data: list[list[float]] = []
     for line, row in rows:
-        if len(row) != len(header):
-            raise UserGridError(
-                f"{path}: line {line} has {len(row)} cells, expected {len(header)} as in the header"
-            )
-        times.append(_timestamp(path, line, row[place], times, step_minutes))
+        check_width(line, row, header, fault)
+        times.append(_following(line, row[place], times, step_minutes, fault))
         data.append(
-            [_number(path, line, name, row[cell]) for name, cell in zip(names, cells, strict=True)]
+            [_number(line, name, row[cell], fault) for name, cell in zip(names, cells, strict=True)]
         )
     if not times:
-        raise UserGridError(f"{path}: no rows below the header, expected one a step")
+        raise fault("no rows below the header, expected one a step")
     table = np.array(data, dtype=np.float64).reshape(len(times), len(names))
     return _Table(times[0], len(times), {name: table[:, i] for i, name in enumerate(names)})
 
 
-def _rows(path: FilePath) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of each row that is not blank."""
-    reader = csv.reader(io.StringIO(_read_text(path)), strict=True)
-    try:
-        for row in reader:
-            if row:
-                yield reader.line_num, [cell.strip() for cell in row]
-    except csv.Error as error:
-        raise UserGridError(
-            f"{path}: line {reader.line_num}: {error}, expected comma-separated values"
-        ) from error
+def _fault_of(path: FilePath) -> Fault:
+    return lambda message: UserGridError(f"{path}: {message}")
 
 
-def _check_header(
-    path: FilePath, header: list[str], wanted: Sequence[str], optional: Sequence[str]
-) -> None:
-    known = [TIME, *wanted, *optional]
-    for name in header:
-        if header.count(name) > 1:
-            raise UserGridError(f"{path}: line 1: column {name!r} stands twice, expected once")
-    for name in (TIME, *wanted):
-        if name not in header:
-            raise UserGridError(
-                f"{path}: line 1: column {name!r} is missing; the file has "
-                f"{', '.join(repr(found) for found in header[:8])}{' ...' if header[8:] else ''}"
-            )
-    for name in header:
-        if name not in known:
-            absent = [other for other in known if other not in header]
-            near = difflib.get_close_matches(name, absent, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise UserGridError(
-                f"{path}: line 1: column {name!r} belongs to no load or plant of the grid{hint}"
-            )
-
-
-def _timestamp(
-    path: FilePath, line: int, text: str, times: list[dt.datetime], step_minutes: int
+def _following(
+    line: int, text: str, times: list[dt.datetime], step_minutes: int, fault: Fault
 ) -> dt.datetime:
-    where = f"{path}: line {line}, column {TIME}"
-    try:
-        time = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UserGridError(f"{where}: {text!r}, expected a time like 2023-01-31 13:45") from error
-    if time.tzinfo is not None:
-        raise UserGridError(f"{where}: {text!r} has a zone, expected local time without one")
+    time = timestamp(line, TIME, text, "local time", fault)
+    where = f"line {line}, column {TIME}"
     if times:
         expected = times[-1] + step_minutes * MINUTE
         if time != expected:
             kind = "a gap" if time > expected else "a wrong step"
             if time <= times[-1]:
                 kind = "a double time" if time == times[-1] else "a step back"
-            raise UserGridError(
+            raise fault(
                 f"{where}: {time}, {kind}; expected {expected}, {step_minutes} minutes after the "
                 "row before"
             )
     elif time.minute % step_minutes or time.second or time.microsecond:
-        raise UserGridError(f"{where}: {time}, expected a multiple of {step_minutes} minutes")
+        raise fault(f"{where}: {time}, expected a multiple of {step_minutes} minutes")
     return time
 
 
-def _number(path: FilePath, line: int, column: str, text: str) -> float:
-    where = f"{path}: line {line}, column {column!r}"
-    try:
-        value = float(text) if "_" not in text else math.nan
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise UserGridError(f"{where}: {text!r}, expected a number")
+def _number(line: int, column: str, text: str, fault: Fault) -> float:
+    value = number(line, column, text, fault)
+    where = f"line {line}, column {column!r}"
     if column.endswith(".pv_pu") and not 0.0 <= value <= 1.0:
-        raise UserGridError(f"{where}: {text}, expected 0 to 1 (share of the rated power)")
+        raise fault(f"{where}: {text}, expected 0 to 1 (share of the rated power)")
     if column.endswith(".p_kw") and value < 0.0:
-        raise UserGridError(f"{where}: {text}, expected 0 or more (consumption is positive)")
+        raise fault(f"{where}: {text}, expected 0 or more (consumption is positive)")
     return value
