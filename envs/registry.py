@@ -57,6 +57,8 @@ REGISTERED = (
     Registration("daogym/EnergyGridVoted-v0", "lv_rural_voted", {}),
     Registration("daogym/ComputeMarket-v0", "gpu_week", {}),
     Registration("daogym/ComputeMarketVoted-v0", "gpu_week_voted", {}),
+    Registration("daogym/ComputeMarketInference-v0", "llm_inference", {}),
+    Registration("daogym/ComputeMarketEdge-v0", "edge", {}),
     Registration("daogym/Logistics-v0", "supply_network", {}),
     Registration("daogym/LogisticsBlind-v0", "supply_network_blind", {}),
     Registration("daogym/LogisticsVoted-v0", "supply_network_voted", {}),

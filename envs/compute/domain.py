@@ -141,7 +141,9 @@ class ComputeDomain(RoomedDomain):
         self.event_names: tuple[str, ...] = EVENTS + VOTED_EVENTS if voted else EVENTS
         self.out_width = OUT_WIDTH_VOTED if voted else OUT_WIDTH
         self.workload = workload(scenario)
-        self.jobs_per_h = scenario.orders.arrivals_per_h_per_gpu * self.gpus
+        self.jobs_per_h = (
+            scenario.orders.arrivals_per_h_per_gpu * scenario.orders.demand * self.gpus
+        )
         self.n_nodes = int(self.providers[:, V_NODES].sum())
         self.observation_fields = observation_fields(
             len(self.providers), self.gpus, self.jobs_per_h,

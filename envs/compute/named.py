@@ -10,7 +10,7 @@ from daogym.envs.core.named import Shelf
 
 from .scenario import ComputeScenario
 
-NAMES = ("gpu_week", "gpu_week_voted", "gpu_week_agentic")
+NAMES = ("gpu_week", "gpu_week_voted", "gpu_week_agentic", "llm_inference", "edge")
 
 
 def _beside(path: Path, scenario: ComputeScenario) -> ComputeScenario:

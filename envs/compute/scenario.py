@@ -114,6 +114,8 @@ class Orders(StrictModel):
 
     arrivals_per_h_per_gpu: float = Setting(0.14045, gt=0.0)
     """Orders an hour and GPU of the market: 31.46 an hour on 224 GPUs."""
+    demand: float = Setting(1.0, gt=0.0, le=10.0)
+    """Multiplies the orders; 1 outside stress variants."""
     log_variance: float = Setting(1.64, ge=0.0, le=4.0)
     """Of the hourly intensity beyond the hour of the week (a Cox process)."""
     slow_share: float = Setting(0.70, ge=0.0, le=1.0)
@@ -384,6 +386,10 @@ class ComputeScenario(StrictModel):
             raise ValueError(
                 "orders.intensity_minutes: a whole number of steps of "
                 f"{self.step_minutes} minutes expected, got {self.orders.intensity_minutes}"
+            )
+        if self.trace is not None and self.orders.demand != 1.0:
+            raise ValueError(
+                f"orders.demand: 1 expected where a trace is replayed, got {self.orders.demand}"
             )
         if not self.operator.spread_idle < self.operator.spread_full:
             raise ValueError(

@@ -1,118 +1,78 @@
-"""`gpu_week`'s generator beside the traces that it was fitted to, over runs of years.
+"""The generators beside the traces that they were fitted to, over runs of a year and more.
 
 The traces are not part of the project; see docs/compute.md for what they are and where from.
 """
 
 from __future__ import annotations
 
-import csv
+import importlib.util
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
-
-import daogym
-from daogym.envs.compute.foresight import true_world
-from daogym.envs.compute.layout import J_ARRIVAL, J_GPUS, J_WORK
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
-TRACES = Path(__file__).resolve().parents[3] / "shared" / "data" / "compute"
-YEARS, LONGEST_S = 24, 172_800.0
-Float = NDArray[np.float64]
-
-
-def trace(name: str) -> Path:
-    path = TRACES / name
-    if not path.is_file():
-        pytest.skip(f"the trace {path} is not there")
-    return path
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "compute_calibration.py"
 
 
 @pytest.fixture(scope="module")
-def philly() -> tuple[Float, Float, Float]:
-    """(hour of arrival, duration in s capped at 48 h, GPUs) of each job."""
-    with trace("philly_2017.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    when = np.array([np.datetime64(row["timestamp"]) for row in rows])
-    hours = (when - when.min()) / np.timedelta64(3600, "s")
-    seconds = np.minimum(np.array([float(row["duration"]) for row in rows]), LONGEST_S)
-    return hours, seconds, np.array([float(row["num_gpus"]) for row in rows])
+def tool() -> ModuleType:
+    """tools/compute_calibration.py, imported by its path."""
+    spec = importlib.util.spec_from_file_location("compute_calibration", TOOL)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["compute_calibration"] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
-def generated() -> list[tuple[Float, Float, Float]]:
-    """The same three of each year that the generator makes."""
-    simulator = daogym.make_simulator("gpu_week", YEARS, episode_days=364)
-    simulator.reset(seed=77)
-    years = []
-    for lane in range(YEARS):
-        world = true_world(simulator, lane)
-        orders = world.orders[world.present :]
-        hours = orders[:, J_ARRIVAL] * 0.25
-        years.append((hours, orders[:, J_WORK] * 900.0, orders[:, J_GPUS].copy()))
-    return years
+def folder(tool: ModuleType) -> Path:
+    found: Path = tool.traces_folder()
+    if not found.is_dir():
+        pytest.skip(f"the traces are not in {found}; DAOGYM_COMPUTE_TRACES names their folder")
+    return found
 
 
-def counts(hours: Float) -> Float:
-    return np.bincount(hours.astype(np.int64)).astype(np.float64)
+@pytest.fixture(scope="module")
+def years(tool: ModuleType) -> Any:
+    return tool.generated_years()
 
 
-def autocorrelation(series: list[Float], lag: int) -> float:
-    """Of all series together, about their common mean."""
-    mean = np.concatenate(series).mean()
-    top = sum(float(((s[lag:] - mean) * (s[:-lag] - mean)).sum()) for s in series)
-    n = sum(len(s) - lag for s in series)
-    return top / n / float(np.concatenate(series).var())
+def assert_alike(comparisons: Any, names: tuple[str, ...]) -> None:
+    fitted = [c for c in comparisons if c.allowed is not None]
+    for word in names:
+        assert any(word in c.name for c in fitted), word
+    for c in fitted:
+        assert c.allowed <= (0.20 if "variance" in c.name else 0.10)
+        assert c.made == pytest.approx(c.trace, rel=c.allowed), c.name
 
 
-def test_hourly_arrivals(
-    philly: tuple[Float, Float, Float], generated: list[tuple[Float, Float, Float]]
-) -> None:
-    real = counts(philly[0])
-    made = [counts(year[0]) for year in generated]
-    every = np.concatenate(made)
-    assert every.mean() == pytest.approx(real.mean(), rel=0.10)
-    assert every.var() / every.mean() == pytest.approx(real.var() / real.mean(), rel=0.20)
-    for lag in (1, 24):
-        assert autocorrelation(made, lag) == pytest.approx(
-            autocorrelation([real], lag), rel=0.10
-        ), lag
+def test_gpu_week_is_like_philly(tool: ModuleType, folder: Path, years: Any) -> None:
+    found = tool.compare_gpu_week(tool.philly(folder), years)
+    assert_alike(
+        found,
+        (
+            "orders an hour", "variance / mean", "autocorrelation, 1 h", "autocorrelation, 24 h",
+            "share of orders, 16", "mean duration in s, 2 GPUs", "99 % quantile",
+            "8 to 15 GPUs, 50 % quantile",
+        ),
+    )  # fmt: skip
 
 
-def size_group(gpus: Float) -> NDArray[np.int64]:
-    """0: up to one GPU, 1: 2, 2: 4 to 7, 3: 8 to 15, 4: 16 and more."""
-    return np.digitize(gpus, [1.5, 3.5, 7.5, 15.5])
+def test_shares_of_a_gpu_are_like_alibabas(tool: ModuleType, folder: Path, years: Any) -> None:
+    assert_alike(tool.compare_shares(folder, years), ("shares of a GPU", "mean", "median"))
 
 
-def test_gpu_mix_and_durations(
-    philly: tuple[Float, Float, Float], generated: list[tuple[Float, Float, Float]]
-) -> None:
-    seconds = np.concatenate([year[1] for year in generated])
-    group = size_group(np.concatenate([year[2] for year in generated]))
-    real_group = size_group(philly[2])
-    for size in range(5):
-        real, made = philly[1][real_group == size], seconds[group == size]
-        assert len(made) / len(seconds) == pytest.approx(len(real) / len(philly[1]), rel=0.10)
-        assert made.mean() == pytest.approx(real.mean(), rel=0.10), size
-    for share in (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99):
-        assert np.quantile(seconds, share) == pytest.approx(
-            np.quantile(philly[1], share), rel=0.10
-        ), share
-    for size in (2, 3):  # large gangs hold most of the GPU time
-        real, made = philly[1][real_group == size], seconds[group == size]
-        for share in (0.25, 0.5, 0.75):
-            assert np.quantile(made, share) == pytest.approx(np.quantile(real, share), rel=0.10)
-
-
-def test_shares_of_a_gpu(generated: list[tuple[Float, Float, Float]]) -> None:
-    """Alibaba's GPU trace of 2023: of orders up to one GPU, how many ask for a part of it."""
-    with trace("alibaba_gpu_2023_pods.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["num_gpu"] == "1"]
-    real = np.array([float(row["gpu_milli"]) / 1000.0 for row in rows])
-    gpus = np.concatenate([year[2] for year in generated])
-    made = gpus[gpus <= 1.0]
-    assert (made < 1.0).mean() == pytest.approx((real < 1.0).mean(), rel=0.10)
-    assert made.mean() == pytest.approx(real.mean(), rel=0.10)
-    assert np.median(made[made < 1.0]) == pytest.approx(np.median(real[real < 1.0]), rel=0.10)
+def test_llm_inference_is_like_azures_hour(tool: ModuleType, folder: Path) -> None:
+    """One hour is all that the traces hold, so minutes stand for the hours of the other test."""
+    services = [tool.azure(folder, name) for name in ("code", "conv")]
+    windows, seconds = tool.generated_days()
+    assert windows.shape == (365 * 24, 56)
+    assert_alike(
+        tool.compare_llm_inference(services, windows, seconds),
+        ("batches a minute", "variance / mean", "autocorrelation, 1 min", "50 % quantile"),
+    )
