@@ -36,7 +36,7 @@ _DOMAINS: dict[str, tuple[Shelf[Any], Any, str]] = {
 }
 _DEFAULT = "energy"
 # The action mode in which agents share the operator's seat.
-_SHARED_MODES = {"energy": "device"}
+_SHARED_MODES = {"energy": "device", "logistics": "node"}
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ def make_simulator(
         threads: threads of that call.
         split: "train", "validation", "test" or "all": where episodes start.
         action_mode: of the domain; the energy grid has "fleet" (default) and "device", the compute
-            market "operator" (default) and "scheduler", a supply network "base_stock" and "orders"
-            (default: the scenario's).
+            market "operator" (default) and "scheduler", a supply network "base_stock", "node" and
+            "orders" (default: the scenario's).
         autoreset, stagger, carry: see `Simulator`.
         episode_days: overrides the scenario's.
         chain_days: one episode of this many days in a row, for continuous operation; observations
@@ -195,9 +195,9 @@ def make_multi_agent(
         ValueError: another argument is, or the domain's seat cannot be shared.
     """
     if options.get("action_mode") is None:
-        mode = None if is_logistics(scenario) else _SHARED_MODES.get(domain_name(scenario))
+        domain = "logistics" if is_logistics(scenario) else domain_name(scenario)
+        mode = _SHARED_MODES.get(domain)
         options = {**options, "action_mode": mode}
-    simulator = make_simulator(scenario, num_envs, **options)
-    domain: Any = simulator.domain
-    view: AgentsView = domain.as_agents(simulator)
+    simulator: Any = make_simulator(scenario, num_envs, **options)
+    view: AgentsView = simulator.domain.as_agents(simulator)
     return view
