@@ -36,7 +36,7 @@ _DOMAINS: dict[str, tuple[Shelf[Any], Any, str]] = {
 }
 _DEFAULT = "energy"
 # The action mode in which agents share the operator's seat.
-_SHARED_MODES = {"energy": "device", "logistics": "node"}
+_SHARED_MODES = {"energy": "device", "compute": "provider", "logistics": "node"}
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ def make_simulator(
         threads: threads of that call.
         split: "train", "validation", "test" or "all": where episodes start.
         action_mode: of the domain; the energy grid has "fleet" (default) and "device", the compute
-            market "operator" (default) and "scheduler", a supply network "base_stock", "node" and
-            "orders" (default: the scenario's).
+            market "operator" (default), "scheduler" and "provider", a supply network "base_stock",
+            "node" and "orders" (default: the scenario's).
         autoreset, stagger, carry: see `Simulator`.
         episode_days: overrides the scenario's.
         chain_days: one episode of this many days in a row, for continuous operation; observations
