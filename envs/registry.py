@@ -63,6 +63,13 @@ REGISTERED = (
     Registration("daogym/LogisticsLostSales-v0", "lost_sales_poisson_l4_p4", {}),
 )
 
+# Ids of environments with several agents, see `make_multi_agent`.
+MULTI_AGENT = (
+    Registration("daogym/EnergyGridProsumers-v0", "lv_rural", {"action_mode": "device"}),
+    Registration("daogym/ComputeMarketProviders-v0", "gpu_week", {"action_mode": "provider"}),
+    Registration("daogym/LogisticsPlaces-v0", "supply_network", {"action_mode": "node"}),
+)
+
 
 def domain_name(scenario: ScenarioLike) -> str:
     """Which domain a scenario belongs to.
@@ -186,7 +193,7 @@ def make_multi_agent(
     """A batch of environments in which several agents share the operator's seat.
 
     Args:
-        scenario: as of `make_simulator`.
+        scenario: as of `make_simulator`, or an id of `MULTI_AGENT`.
         num_envs: environments stepped in one call.
         options: of `make_simulator`.
 
@@ -194,6 +201,12 @@ def make_multi_agent(
         ConfigError: the scenario is at fault; the message names the key.
         ValueError: another argument is, or the domain's seat cannot be shared.
     """
+    if isinstance(scenario, str) and scenario.startswith("daogym/"):
+        known = {entry.id: entry for entry in MULTI_AGENT}
+        if scenario not in known:
+            unknown("id of several agents", scenario, tuple(known), "or the name of a scenario")
+        options = {**known[scenario].options, **options}
+        scenario = known[scenario].scenario
     if options.get("action_mode") is None:
         domain = "logistics" if is_logistics(scenario) else domain_name(scenario)
         mode = _SHARED_MODES.get(domain)
