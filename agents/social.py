@@ -102,7 +102,8 @@ def gini(returns: Float) -> Float:
     ordered = np.sort(returns, axis=1)
     weights = 2.0 * np.arange(1, a + 1) - a - 1.0
     whole = a * np.abs(returns).sum(axis=1)
-    return np.asarray((ordered @ weights) / np.where(whole > 0.0, whole, 1.0))
+    # Rounding must not make equal returns less than equal.
+    return np.maximum((ordered @ weights) / np.where(whole > 0.0, whole, 1.0), 0.0)
 
 
 def social_metrics(own: OwnReturns, events: Mapping[str, Float] | None = None) -> SocialMetrics:
