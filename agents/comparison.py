@@ -53,6 +53,9 @@ class Comparison:
     def print(self, console: Console) -> None:
         """The table, and what to know when reading it."""
         report.print_table(console, report.table(self.results, self.title(), self.domain))
+        social = report.social_table(self.results, self.domain)
+        if social is not None:
+            report.print_table(console, social)
         for note in self.notes:
             console.print(f"[yellow]note:[/yellow] {note}")
 

@@ -19,6 +19,7 @@ from daogym.envs.core.compiled import source_hash
 from daogym.envs.core.score import choose_anchors
 
 from .results_cache import ResultsCache
+from .social import OwnReturns, OwnReturnsRecorder, SocialMetrics, social_metrics
 
 EPISODE_SEED = 1_000_000
 Float = NDArray[np.float64]
@@ -75,6 +76,7 @@ class Outcome:
         groups: (E,) label of the group that an episode belongs to, resampled together.
         costs, terms, events: (E,) sums of each episode by name.
         us_per_decision: microseconds of wall time a decision of one lane, all lanes batched.
+        own: what each agent earned by itself, where several acted; not kept by `to_json`.
     """
 
     target: str
@@ -85,6 +87,12 @@ class Outcome:
     terms: dict[str, Float] = field(default_factory=dict)
     events: dict[str, Float] = field(default_factory=dict)
     us_per_decision: float | None = None
+    own: OwnReturns | None = None
+
+    @property
+    def social(self) -> SocialMetrics | None:
+        """Social metrics of the agents, where several acted."""
+        return None if self.own is None else social_metrics(self.own, self.events)
 
     @property
     def money_per_day(self) -> float:
@@ -118,7 +126,7 @@ class Outcome:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Outcome:
         """Inverse of `to_json`."""
-        groups = {
+        groups: Any = {
             name: {key: np.array(value) for key, value in data[name].items()}
             for name in ("costs", "terms", "events")
         }
@@ -149,7 +157,10 @@ def step_days(simulator: Any) -> float:
 
 
 def play(controller: Any, simulator: Any, name: str | None = None) -> Outcome:
-    """Let a controller act from the simulator's present start until every lane's episode ended."""
+    """Let a controller act from the simulator's present start until every lane's episode ended.
+
+    Where it acts for several agents (it has their `view`), their own returns are kept, too.
+    """
     lanes = simulator.num_envs
     money, days = np.full(lanes, np.nan), np.zeros(lanes)
     groups = {
@@ -160,6 +171,8 @@ def play(controller: Any, simulator: Any, name: str | None = None) -> Outcome:
     labels = episode_groups(simulator)
     seconds, decisions = 0.0, 0
     controller.reset(simulator)
+    view = getattr(controller, "view", None)
+    recorder = None if view is None else OwnReturnsRecorder(view)
     running = np.ones(lanes, dtype=bool)
     for _ in range(simulator.horizon):
         start = time.perf_counter()
@@ -167,6 +180,8 @@ def play(controller: Any, simulator: Any, name: str | None = None) -> Outcome:
         seconds += time.perf_counter() - start
         decisions += lanes
         simulator.step(actions)
+        if recorder is not None:
+            recorder.add(running)
         ended = running & (simulator.terminated | simulator.truncated)
         if ended.any():
             money[ended] = simulator.episode_reward[ended]
@@ -190,6 +205,7 @@ def play(controller: Any, simulator: Any, name: str | None = None) -> Outcome:
         terms=_columns(simulator.term_names, groups["terms"]),
         events=_columns(simulator.event_names, groups["events"]),
         us_per_decision=1e6 * seconds / decisions,
+        own=None if recorder is None else recorder.result(),
     )
 
 

@@ -81,13 +81,17 @@ def torch_act(actor: Actor) -> Act:
 
 class GroupPolicy:
     """Networks of several groups with a controller's face: ``reset(simulator)``,
-    ``act(simulator)``."""
+    ``act(simulator)``.
+
+    Attributes:
+        view: the agents it acts for, from `reset` on.
+    """
 
     def __init__(self, name: str, contracts: dict[str, Contract], acts: Sequence[Act]) -> None:
         self.name, self.contracts, self.acts = name, contracts, tuple(acts)
         self.contract = next(iter(contracts.values()))
         self.action_mode = self.contract.action_mode
-        self._view: AgentsView | None = None
+        self.view: AgentsView | None = None
 
     def reset(self, simulator: Any) -> None:
         """Check that the simulator has these groups and speaks their fields.
@@ -115,11 +119,11 @@ class GroupPolicy:
                     ),
                 )
             )
-        self._view = view
+        self.view = view
 
     def act(self, simulator: Any) -> Float32:
         """(N, action_dim) in [-1, 1] of the simulator, for all lanes; absent agents act with 0."""
-        view: Any = self._view
+        view: Any = self.view
         assert view is not None and view.simulator is simulator, "reset() comes first"
         layout, n = self._layout, simulator.num_envs
         actions = np.zeros((n, layout.n_agents, layout.action_size), dtype=np.float32)

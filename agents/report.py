@@ -45,11 +45,49 @@ def print_table(console: Console, shown: Table) -> None:
 
 
 def markdown(results: Sequence[Result], domain: Any = None) -> str:
-    """The same table in Markdown."""
+    """The same tables in Markdown."""
     headings = [heading.replace("- ", "") for heading in _headings(results, domain)]
-    lines = ["| " + " | ".join(headings) + " |", "|---|" + "---:|" * (len(headings) - 1)]
-    lines += ["| " + " | ".join(row) + " |" for row in _rows(results, domain)]
+    text = _markdown_table([headings, *_rows(results, domain)])
+    social = social_rows(results, domain)
+    return text + "\n" + _markdown_table(social) if social else text
+
+
+def _markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "|---|" + "---:|" * (len(rows[0]) - 1))
     return "\n".join(lines) + "\n"
+
+
+def social_rows(results: Sequence[Result], domain: Any = None) -> list[list[str]]:
+    """Headings, then one row for each target of several agents; empty where there is none."""
+    rows = [
+        [
+            Path(result.target).name,
+            _number(social.efficiency, ".3g"),
+            _number(social.gini, ".3f"),
+            _number(social.sustainability, ".1f"),
+            _number(social.capture, ".3f"),
+        ]
+        for result in sorted(results, key=lambda result: -result.money_per_day)
+        if (social := result.social) is not None
+    ]
+    names = ["agents of", f"efficiency, {currency_of(domain)}/step", "Gini of own returns",
+             "sustainability, step", "capture, share"]  # fmt: skip
+    return [names, *rows] if rows else []
+
+
+def social_table(results: Sequence[Result], domain: Any = None) -> Table | None:
+    """Social metrics of the targets of several agents, see social.py."""
+    rows = social_rows(results, domain)
+    if not rows:
+        return None
+    shown = Table(title="what agents earn by themselves", title_justify="left",
+                  box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))  # fmt: skip
+    for number, heading in enumerate(rows[0]):
+        shown.add_column(heading, justify="right" if number else "left", no_wrap=True)
+    for row in rows[1:]:
+        shown.add_row(*row)
+    return shown
 
 
 def currency_of(domain: Any) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from daogym.envs.core.score import score, score_interval
 
 from .evaluation import Outcome
+from .social import SocialMetrics
 
 INTERVENTIONS = "interventions"
 SHED = "unserved_kwh"
@@ -21,7 +22,8 @@ SHED = "unserved_kwh"
 class Result:
     """One row of a comparison, per day; money is negative where it is spent.
 
-    `events` are those that the domain wants shown, by name.
+    `events` are those that the domain wants shown, by name; `social` is there where several agents
+    acted.
     """
 
     target: str
@@ -32,6 +34,7 @@ class Result:
     interventions: float | None
     events: dict[str, float]
     us_per_decision: float | None
+    social: SocialMetrics | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data under the keys of ``evaluate.py --json``."""
@@ -45,6 +48,7 @@ class Result:
             "shed_kwh": self.events.get(SHED),
             "events": self.events,
             "us_per_decision": self.us_per_decision,
+            "social": None if self.social is None else self.social.to_json(),
         }
 
 
@@ -82,6 +86,7 @@ def _result(outcome: Outcome, rule: Outcome, bound: Outcome | None, shown: Seque
         interventions=outcome.per_day(events[INTERVENTIONS]) if INTERVENTIONS in events else None,
         events={name: outcome.per_day(events[name]) for name in shown if name in events},
         us_per_decision=outcome.us_per_decision,
+        social=outcome.social,
     )
 
 

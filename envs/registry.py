@@ -36,7 +36,7 @@ _DOMAINS: dict[str, tuple[Shelf[Any], Any, str]] = {
 }
 _DEFAULT = "energy"
 # The action mode in which agents share the operator's seat.
-_SHARED_MODES = {"energy": "device"}
+_SHARED_MODES = {"energy": "device", "compute": "provider", "logistics": "node"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,13 @@ REGISTERED = (
     Registration("daogym/LogisticsBlind-v0", "supply_network_blind", {}),
     Registration("daogym/LogisticsVoted-v0", "supply_network_voted", {}),
     Registration("daogym/LogisticsLostSales-v0", "lost_sales_poisson_l4_p4", {}),
+)
+
+# Ids of environments with several agents, see `make_multi_agent`.
+MULTI_AGENT = (
+    Registration("daogym/EnergyGridProsumers-v0", "lv_rural", {"action_mode": "device"}),
+    Registration("daogym/ComputeMarketProviders-v0", "gpu_week", {"action_mode": "provider"}),
+    Registration("daogym/LogisticsPlaces-v0", "supply_network", {"action_mode": "node"}),
 )
 
 
@@ -140,8 +147,8 @@ def make_simulator(
         threads: threads of that call.
         split: "train", "validation", "test" or "all": where episodes start.
         action_mode: of the domain; the energy grid has "fleet" (default) and "device", the compute
-            market "operator" (default) and "scheduler", a supply network "base_stock" and "orders"
-            (default: the scenario's).
+            market "operator" (default), "scheduler" and "provider", a supply network "base_stock",
+            "node" and "orders" (default: the scenario's).
         autoreset, stagger, carry: see `Simulator`.
         episode_days: overrides the scenario's.
         chain_days: one episode of this many days in a row, for continuous operation; observations
@@ -188,7 +195,7 @@ def make_multi_agent(
     """A batch of environments in which several agents share the operator's seat.
 
     Args:
-        scenario: as of `make_simulator`.
+        scenario: as of `make_simulator`, or an id of `MULTI_AGENT`.
         num_envs: environments stepped in one call.
         options: of `make_simulator`.
 
@@ -196,10 +203,16 @@ def make_multi_agent(
         ConfigError: the scenario is at fault; the message names the key.
         ValueError: another argument is, or the domain's seat cannot be shared.
     """
+    if isinstance(scenario, str) and scenario.startswith("daogym/"):
+        known = {entry.id: entry for entry in MULTI_AGENT}
+        if scenario not in known:
+            unknown("id of several agents", scenario, tuple(known), "or the name of a scenario")
+        options = {**known[scenario].options, **options}
+        scenario = known[scenario].scenario
     if options.get("action_mode") is None:
-        mode = None if is_logistics(scenario) else _SHARED_MODES.get(domain_name(scenario))
+        domain = "logistics" if is_logistics(scenario) else domain_name(scenario)
+        mode = _SHARED_MODES.get(domain)
         options = {**options, "action_mode": mode}
-    simulator = make_simulator(scenario, num_envs, **options)
-    domain: Any = simulator.domain
-    view: AgentsView = domain.as_agents(simulator)
+    simulator: Any = make_simulator(scenario, num_envs, **options)
+    view: AgentsView = simulator.domain.as_agents(simulator)
     return view

@@ -10,10 +10,31 @@ from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from daogym.envs.core.multi_agent import AgentLayout, MultiAgentSimulator, mixed_rewards
+from daogym.envs.registry import make_multi_agent
 
 from .spaces import box
 
 ByAgent = dict[str, Any]
+
+
+def parallel_env(
+    scenario: Any, team_share: float = 0.0, render_mode: str | None = None, **options: Any
+) -> DaoParallelEnv:
+    """The `ParallelEnv` of an id of several agents, or of a scenario whose seat can be shared.
+
+    Args:
+        scenario: ``"daogym/LogisticsPlaces-v0"``, or as of `make_multi_agent`.
+        team_share, render_mode: of `DaoParallelEnv`.
+        options: of `make_multi_agent`.
+
+    Raises:
+        ConfigError: the scenario is at fault, or there is no such id.
+        ValueError: another argument is.
+    """
+    view: Any = make_multi_agent(scenario, 1, **{"autoreset": "disabled", **options})
+    env = DaoParallelEnv(view, team_share, render_mode)
+    env.metadata = {**env.metadata, "name": str(view.simulator.scenario.name)}
+    return env
 
 
 class DaoParallelEnv(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]]):

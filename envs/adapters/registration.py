@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from gymnasium.envs.registration import register, registry
 
 from daogym.envs.registry import REGISTERED
+
+if TYPE_CHECKING:
+    from .pettingzoo import DaoParallelEnv
 
 
 def register_all() -> None:
@@ -17,3 +22,12 @@ def register_all() -> None:
                 vector_entry_point="daogym.envs.adapters.gymnasium:DaoVectorEnv",
                 kwargs={"scenario": entry.scenario, **entry.options},
             )
+
+
+def parallel_env(scenario: Any, **options: Any) -> DaoParallelEnv:
+    """PettingZoo's `ParallelEnv` of an id such as ``daogym/LogisticsPlaces-v0``, or of a scenario;
+    see `daogym.envs.adapters.pettingzoo.parallel_env`. PettingZoo is imported here and not before.
+    """
+    from .pettingzoo import parallel_env as made
+
+    return made(scenario, **options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date as calendar_date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from daogym.envs.dao.proposal_view import charter_fields, operator_action_fields
 from daogym.envs.dao.staking import duty_width
 
 from . import kernel
+from .bids import BID_RISE, refill_at
 from .layout import (
     AUTORESETS,
     BANDS,
@@ -66,8 +67,8 @@ if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
     from daogym.envs.dao.ledger import LedgerWriter
 
-ActionMode = Literal["operator", "scheduler"]
-ACTION_MODES = ("operator", "scheduler")
+ActionMode = Literal["operator", "scheduler", "provider"]
+ACTION_MODES = get_args(ActionMode)
 MODES: tuple[Mode, ...] = ("static", "voted", "agentic")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -77,14 +78,15 @@ class ComputeDomain(RoomedDomain):
 
     Args:
         split: "train", "validation", "test" or "all"; no world is in two of the first three.
-        action_mode: "operator" (17 numbers), or "scheduler", which also chooses the order of the
-            queue and the way of placing: what the classical rules need.
+        action_mode: "operator" (17 numbers), "scheduler", which also chooses the order of the
+            queue and the way of placing: what the classical rules need, or "provider", which also
+            sets what each provider asks, offers and stakes.
         window_days: what an observation takes for the length of the episode: a policy that was
             trained on weeks operates months with ``window_days=7``; default the episode's length.
 
     Raises:
         ConfigError: the charter is at fault; the message names the key.
-        ValueError: unknown split or action mode.
+        ValueError: unknown split or action mode, or providers that bid where there is no market.
     """
 
     name = "compute"
@@ -108,6 +110,8 @@ class ComputeDomain(RoomedDomain):
             raise ValueError(
                 f"action_mode: one of {', '.join(ACTION_MODES)} expected, got {action_mode!r}"
             )
+        if action_mode == "provider" and not scenario.market:
+            raise ValueError("action_mode 'provider': providers bid in a market, got market: false")
         self.split = checked_split(split)
         self.action_mode: ActionMode = action_mode
         self.steps_per_day = 24 * scenario.steps_per_hour
@@ -148,13 +152,14 @@ class ComputeDomain(RoomedDomain):
         self.observation_fields = observation_fields(
             len(self.providers), self.gpus, self.jobs_per_h,
             np.array([p.low for p in GOVERNED_PARAMETERS]),
-            np.array([p.high for p in GOVERNED_PARAMETERS]),
+            np.array([p.high for p in GOVERNED_PARAMETERS]), action_mode == "provider",
             *charter_fields(scenario.charter, GOVERNED_PARAMETERS, scenario.step_minutes / 60.0),
         )  # fmt: skip
         self.action_fields = _action_fields(self)
         self.state_layout = state_layout(
             len(self.providers), self.n_nodes, scenario.job_slots, scenario.staking.window_proofs,
             None if self.governance is None else self.governance.state_sizes,
+            len(self.providers) if action_mode == "provider" else 0,
         )  # fmt: skip
         self.scenario_hash = self._hash()
 
@@ -247,6 +252,7 @@ class ComputeDomain(RoomedDomain):
             ],
             "modes": [
                 AUTORESETS.index(autoreset), stagger, SPLITS.index(self.split), s.market,
+                self.action_mode == "provider",
             ],
             "staking": [
                 staking.window_proofs, staking.most_missed, 0,
@@ -428,6 +434,18 @@ def _action_fields(domain: ComputeDomain) -> FieldSet:
     assert FieldSet(fields).size == (
         N_SCHEDULER if domain.action_mode == "scheduler" else N_OPERATOR
     )
+    if domain.action_mode == "provider":
+        each = (len(domain.providers),)
+        low, high = refill_at(-1.0), refill_at(1.0)
+        fields += [
+            Field("bid", "1", -1.0, 1.0, each,
+                  "of each provider: -1: what it would ask if it were empty, 0: what it asks by "
+                  f"its strategy, 1: {BID_RISE:.0%} more"),
+            Field("offer", "1", -1.0, 1.0, each,
+                  "of each provider: -1: none, 0: what the operator contracts, 1: all that works"),
+            Field("refill", "1", low, high, each,
+                  "of each provider: up to which its balance fills its stake / least stake"),
+        ]  # fmt: skip
     if domain.scenario.charter.mode == "agentic":
         fields += operator_action_fields(GOVERNED_PARAMETERS)
     return FieldSet(fields)

@@ -13,6 +13,7 @@ from daogym.envs.core.random import as_int64, as_uint64, episode_key, integer, p
 from daogym.envs.dao.staking import STAKING_WIDTH
 from daogym.envs.dao.treasury import mint
 
+from .bids import clear_bids
 from .govern import advance_votes, begin_governance
 from .jobs import draw_order, fail_jobs, jobs_of, look_at_jobs
 from .layout import (
@@ -98,6 +99,7 @@ from .layout import (
 from .matching import BOARD_WIDTH, match_orders
 from .money import accounts_of, collateral_ratio, totals_of
 from .offers import contract_capacity, open_all, set_offers
+from .party_money import begin_parties
 from .request import REQUEST_WIDTH, make_request
 from .world import (
     STREAM_FIRST_JOB,
@@ -151,6 +153,7 @@ def begin_episode(
         sf[lane, pi[S_GOVERNED] + g] = pf[pi[P_GOVERNED_INITIAL] + g]
     for a in range(N_OPERATOR):
         sf[lane, pi[S_ACTION] + a] = 0.0
+    clear_bids(lane, pi, sf)
     if len(charter) > 0:
         begin_governance(lane, key, charter, pf, pi, sf, si)
     begin_intensity(lane, key, pf, pi, sf)
@@ -163,6 +166,7 @@ def begin_episode(
     sf[lane, pi[S_VAULT_TOKENS]] = (
         pf[pi[P_SCALARS] + X_COLLATERAL_RATIO] * credits / oracle_price(lane, pi, sf)
     )
+    begin_parties(lane, pi, sf, si)
     for c in range(OUT_WIDTH_VOTED if len(charter) > 0 else OUT_WIDTH):
         out[0, lane, c] = 0.0
         sf[lane, pi[S_SUMS] + c] = 0.0

@@ -17,6 +17,7 @@ from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.uncounted import uncounted
 
 from .admission import take_orders
+from .bids import set_by_providers, take_bids
 from .episode import advance_clock, begin_episode
 from .govern import read_proposal
 from .jobs import drop_hopeless, forfeit, jobs_of
@@ -27,6 +28,7 @@ from .layout import (
     G_CARBON_CAP,
     G_TREASURY_FLOOR,
     M_AUTORESET,
+    N_OPERATOR,
     OUT_WIDTH,
     OUT_WIDTH_VOTED,
     P_MODES,
@@ -49,6 +51,7 @@ from .leases import serve
 from .matching import BOARD_WIDTH, match_orders
 from .observation import write_observation
 from .offers import contract_capacity
+from .party_money import settle_parties
 from .request import REQUEST_WIDTH, gate_request, hold_action, make_request
 from .settle import settle_costs, settle_energy
 
@@ -141,6 +144,9 @@ def step_lane(
     hold_action(lane, actions, pi, clean, out)
     if len(charter) > 0:
         clean = clean[: read_proposal(lane, clean, charter[:1], pi, sf)]
+    if set_by_providers(pi):
+        take_bids(lane, clean, pi, sf)
+        clean = clean[:N_OPERATOR]
     make_request(lane, clean, pf, pi, sf, request)
     gate_request(lane, clean, pf, pi, sf, si, request, out)
 
@@ -168,6 +174,7 @@ def step_lane(
     if si[lane, pi[S_STEP]] >= pi[pi[P_SIZES] + Z_HORIZON]:
         forfeit(lane, jobs, pf, pi, sf, si, out)
     settle_costs(lane, floor, carbon_cap, pf, pi, sf, si, out)
+    settle_parties(lane, pi, sf, si)
 
 
 @kernel_function

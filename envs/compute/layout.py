@@ -142,7 +142,7 @@ N_PARAMETER = 35
     Z_PROVIDERS, Z_NODES, Z_JOBS, Z_HORIZON, Z_WINDOW, Z_STEPS_PER_HOUR, Z_OBSERVATION, Z_ACTION,
     Z_DUTY, Z_STEPS_PER_INTENSITY, Z_STARTS, Z_LOOK_BACK,
 ) = range(12)  # fmt: skip
-(M_AUTORESET, M_STAGGER, M_SPLIT, M_MARKET) = range(4)
+(M_AUTORESET, M_STAGGER, M_SPLIT, M_MARKET, M_PROVIDERS) = range(5)
 AUTORESETS = ("same_step", "next_step", "disabled")
 AUTORESET_SAME_STEP, AUTORESET_NEXT_STEP, AUTORESET_DISABLED = 0, 1, 2
 LAWS = ("quantiles", "exponential")
@@ -200,7 +200,8 @@ STATE_NAMES = (
     "z_slow", "z_hour", "price_noise", "region_price", "region_carbon", "used_gpus",
     "capacity_gpus", "contracted", "up_share", "ask", "reputation", "reward_per_day",
     "flow", "action",
-    "token_price", "feed", "vault_tokens", "load", "sums", "jobs", *LANE_PARTS,
+    "token_price", "feed", "vault_tokens", "load", "sums", "jobs",
+    "bids", "party_micro", "party_usd", "party_step_usd", "party_episode_usd", *LANE_PARTS,
 )  # fmt: skip
 (
     S_ROOT_KEY, S_EPISODE, S_EPISODE_KEY, S_FORCED_DAY, S_FIRST_DAY, S_STEP, S_STARTED, S_DONE,
@@ -210,8 +211,9 @@ STATE_NAMES = (
     S_CAPACITY_GPUS, S_CONTRACTED, S_UP_SHARE, S_ASK, S_REPUTATION, S_REWARD_PER_DAY,
     S_FLOW, S_ACTION,
     S_TOKEN_PRICE, S_FEED, S_VAULT_TOKENS, S_LOAD, S_SUMS, S_JOBS,
+    S_BIDS, S_PARTY_MICRO, S_PARTY_USD, S_PARTY_STEP_USD, S_PARTY_EPISODE_USD,
     S_GOVERNED,
-) = range(N_PARAMETER, N_PARAMETER + 51 - N_LANE_PARTS)  # fmt: skip
+) = range(N_PARAMETER, N_PARAMETER + 56 - N_LANE_PARTS)  # fmt: skip
 
 # Inside "flow": measured streams that an operator watches, as moving averages.
 (
@@ -229,11 +231,12 @@ N_LOAD = 32
 
 def state_layout(
     n_providers: int, n_nodes: int, n_jobs: int, duty_steps: int,
-    governance: Mapping[str, tuple[int, ...]] | None = None,
+    governance: Mapping[str, tuple[int, ...]] | None = None, bidders: int = 0,
 ) -> Layout:  # fmt: skip
     """Parts of one lane's state for a market of these sizes.
 
     Args:
+        bidders: providers that set anything by themselves.
         governance: shapes of what a voted charter keeps in a lane, by name; none for a static one.
     """
 
@@ -241,6 +244,7 @@ def state_layout(
         return Part(name, shape, doc, integer=True)
 
     each = (n_providers,)
+    party = (bidders + 1 if bidders else 0,)
     return Layout(
         [
             integer("root_key", (), "random key of the lane's seed (bits of a uint64)"),
@@ -283,6 +287,12 @@ def state_layout(
             Part("sums", (OUT_WIDTH_VOTED if governance else OUT_WIDTH,),
                  "sums of all outputs over this episode"),
             Part("jobs", (n_jobs + 1, JOB_WIDTH), "the job table and a spare row, see J_ columns"),
+            Part("bids", (3, bidders), "what providers set last: ask, offer and stake, normalised"),
+            integer("party_micro", party,
+                    "micro-USD of the operator, then of providers, at the end of the last step"),
+            Part("party_usd", party, "own money of each in this episode, see party_money.py"),
+            Part("party_step_usd", party, "of this, the last step's"),
+            Part("party_episode_usd", party, "the same of the episode that ended last"),
             *lane_parts(N_GOVERNED, governance),
         ]
     )  # fmt: skip
@@ -303,7 +313,7 @@ def parameter_layout(
 
     return Layout(
         [
-            integer("sizes", 12), integer("modes", 4), integer("staking", STAKING_WIDTH),
+            integer("sizes", 12), integer("modes", 5), integer("staking", STAKING_WIDTH),
             Part("scalars", (len(SCALARS),)),
             Part("providers", (n_providers, PROVIDER_WIDTH)),
             Part("shape_edges", (SHAPES,)), Part("shape_gpus", (SHAPES,)),

@@ -48,7 +48,7 @@ def _highest_spread(simulator: Simulator) -> Float:
     o = simulator.scenario.operator
     cap = simulator.state("governed")[:, G_SPREAD_CAP]
     rise = np.zeros(simulator.num_envs)
-    if domain.action_mode == "operator":  # a scheduler may choose a spread that does not rise
+    if domain.action_mode != "scheduler":  # a scheduler may choose a spread that does not rise
         tier = domain.providers[:, V_TIER].astype(int)
         working = domain.providers[:, V_GPUS] * simulator.state("up_share")
         for t in range(TIERS):

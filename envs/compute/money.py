@@ -20,6 +20,7 @@ from daogym.envs.dao.staking import (
 )
 from daogym.envs.dao.treasury import TOTALS_WIDTH, burn, mint, transfer
 
+from .bids import BID_STAKE, bid_of, refill_at
 from .layout import (
     BALANCES,
     E_JAILED_STEPS,
@@ -150,13 +151,14 @@ def pay_credit(lane: int, usd: float, pi: Int, si: Int, out: Float) -> None:
 
 
 @inlined_function
-def pay_electricity(accounts: Int, totals: Int, provider: int, usd: float) -> None:
-    """A provider's electricity; owners put in what its balance does not hold."""
+def pay_electricity(accounts: Int, totals: Int, provider: int, usd: float) -> int:
+    """A provider's electricity; owners put in what its balance does not hold, the result."""
     micro = int(usd * MICRO + HALF_UP)
     missing = micro - accounts[BALANCES + provider]
     if missing > 0:
         mint(accounts, totals, FOR_CAPITAL, BALANCES + provider, missing)
     burn(accounts, totals, FOR_ELECTRICITY, BALANCES + provider, micro)
+    return int(max(missing, 0))
 
 
 @kernel_function
@@ -216,7 +218,8 @@ def settle_stakes(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float)
             out[0, lane, OUT_EVENT + E_SLASHED_USD] += (cents + more) / MICRO
         if step < record[DUTY_JAILED_UNTIL]:
             out[0, lane, OUT_EVENT + E_JAILED_STEPS] += pf[x + X_PROOF_STEPS]
-        wanted = int(1.2 * least * pf[pi[P_PROVIDERS] + p * PROVIDER_WIDTH + V_GPUS])
+        refill = refill_at(bid_of(lane, p, BID_STAKE, pi, sf))
+        wanted = int(refill * least * pf[pi[P_PROVIDERS] + p * PROVIDER_WIDTH + V_GPUS])
         if accounts[stake] < wanted:
             transfer(accounts, balance, stake, min(wanted - accounts[stake], accounts[balance]))
 

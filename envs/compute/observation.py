@@ -13,8 +13,10 @@ from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
 
+from .bids import set_by_providers
 from .govern import write_governance
 from .layout import (
+    BALANCES,
     BANDS,
     BLOCK_HOURS,
     D_HELD,
@@ -27,6 +29,7 @@ from .layout import (
     F_MISSED,
     F_PAID_DAY,
     FORECAST_BLOCKS,
+    G_LEAST_STAKE,
     GOVERNED,
     HOURS_PER_WEEK,
     L_QUEUED_GPUS,
@@ -64,6 +67,7 @@ from .layout import (
     S_REGION_CARBON,
     S_REGION_PRICE,
     S_REPUTATION,
+    S_REWARD_PER_DAY,
     S_STEP,
     S_UP_SHARE,
     S_USED_GPUS,
@@ -84,10 +88,12 @@ from .world import hour_of_week, oracle_price
 
 def observation_fields(
     n_providers: int, gpus: float, jobs_per_h: float, governed_low: Float, governed_high: Float,
-    live_proposals: Sequence[Field] = (), bonds: Sequence[Field] = (),
+    bidders: bool = False, live_proposals: Sequence[Field] = (), bonds: Sequence[Field] = (),
 ) -> FieldSet:  # fmt: skip
     """Fields in the order in which `write_observation` fills them, for a market of `gpus` GPUs.
 
+    Where providers set anything by themselves (`bidders`), their offers, stakes and earnings are
+    among them.
     Values outside a declared range (a burst of arrivals, say) are held at its end.
     """
     each, band, region, tier = (n_providers,), (BANDS,), (REGIONS,), (TIERS,)
@@ -126,6 +132,7 @@ def observation_fields(
             Field("ask", "1", 0.0, 2.0, each, "provider's ask / reference price of its class"),
             Field("reputation", "1", 0.0, 1.0, each, "completed against failed leases, fading"),
             Field("jail", "h", 0.0, 8.0, each, "time until a jailed provider is free"),
+            *(_of_bidders(each) if bidders else ()),
             Field("token_price", "USD", 0.0, 3.0, doc="the oracle's mean of 30 minutes"),
             Field("report_held", "1", 0.0, 1.0, doc="1: the oracle holds a report as an outlier"),
             Field("collateral_ratio", "1", 0.5, 1.5, doc="vault / credits outstanding"),
@@ -139,6 +146,18 @@ def observation_fields(
             *bonds,
         ]
     )  # fmt: skip
+
+
+def _of_bidders(each: tuple[int, ...]) -> tuple[Field, ...]:
+    return (
+        Field("offered_share", "1", 0.0, 1.0, each, "provider's GPUs on offer / all"),
+        Field("stake_cover", "1", 0.0, 3.0, each, "provider's stake / least stake of its GPUs"),
+        Field("earned", "USD/day", 0.0, 60.0, each, "payments to it for each GPU, about a day"),
+    )
+
+
+# A least stake below this counts as this.
+_LEAST_STAKE_USD = 1.0
 
 
 @kernel_function
@@ -241,4 +260,14 @@ def _write_providers(
         physical[c + 2 * n + p] = sf[lane, pi[S_ASK] + p] / reference
         physical[c + 3 * n + p] = sf[lane, pi[S_REPUTATION] + p]
         physical[c + 4 * n + p] = max(si[lane, pi[S_DUTY] + p * width] - step, 0) * dt_h
-    return int(c + 5 * n)
+    c += 5 * n
+    if not set_by_providers(pi):
+        return int(c)
+    least = max(sf[lane, pi[S_GOVERNED] + G_LEAST_STAKE], _LEAST_STAKE_USD)
+    for p in range(n):
+        gpus = pf[pi[P_PROVIDERS] + p * PROVIDER_WIDTH + V_GPUS]
+        stake = si[lane, pi[S_MARKET_ACCOUNTS] + BALANCES + n + p] / MICRO
+        physical[c + p] = sf[lane, pi[S_CAPACITY_GPUS] + p] / gpus
+        physical[c + n + p] = stake / (least * gpus)
+        physical[c + 2 * n + p] = sf[lane, pi[S_REWARD_PER_DAY] + p] / gpus
+    return int(c + 3 * n)

@@ -7,6 +7,7 @@ import numpy as np
 from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 
+from .bids import BID_ASK, BID_OFFER, ask_at, bid_of, offer_at
 from .layout import (
     L_TIER_QUEUED,
     M_MARKET,
@@ -50,7 +51,9 @@ def set_offers(lane: int, pf: Float, pi: Int, sf: Float, si: Int, working: Float
 
     Of each class the cheapest providers' whole nodes are on offer, up to what the operator has
     contracted. A bid is the energy's cost plus capital costs with a mark-up that grows with the
-    square of the own utilisation. `working` (providers,) gets the GPUs that work, on offer or not.
+    square of the own utilisation; an empty provider's is the least that any asks. Providers may set
+    offer and bid themselves (bids.py). `working` (providers,) gets the GPUs that work, on offer or
+    not.
     """
     market = pi[pi[P_MODES] + M_MARKET] == 1
     tier, left = -1, 0.0
@@ -66,15 +69,18 @@ def set_offers(lane: int, pf: Float, pi: Int, sf: Float, si: Int, working: Float
             tier = int(pf[v + V_TIER])
             node = pf[v + V_GPUS_PER_NODE]
             left = np.ceil(sf[lane, pi[S_CONTRACTED] + tier] / node - ROUNDING) * node
-        offered = working[p] if may_offer(lane, p, gpus, pi, sf, si) else 0.0
-        offered = min(offered, left)
-        left -= offered
+        most = working[p] if may_offer(lane, p, gpus, pi, sf, si) else 0.0
+        offered = offer_at(min(most, left), most, bid_of(lane, p, BID_OFFER, pi, sf))
+        left = max(left - offered, 0.0)
         sf[lane, pi[S_CAPACITY_GPUS] + p] = offered
         share = min(sf[lane, pi[S_USED_GPUS] + p] / max(working[p], 1.0), 1.0)
         rise = pf[v + V_MARKUP_FULL] - pf[v + V_MARKUP_EMPTY]
         markup = pf[v + V_MARKUP_EMPTY] + rise * share * share
         energy = pf[v + V_KW_PER_GPU] * sf[lane, pi[S_REGION_PRICE] + int(pf[v + V_REGION])]
-        sf[lane, pi[S_ASK] + p] = energy + pf[v + V_CAPITAL_USD_PER_GPU_H] * (1.0 + markup)
+        capital = pf[v + V_CAPITAL_USD_PER_GPU_H]
+        reserve = energy + capital * (1.0 + pf[v + V_MARKUP_EMPTY])
+        bid = bid_of(lane, p, BID_ASK, pi, sf)
+        sf[lane, pi[S_ASK] + p] = ask_at(energy + capital * (1.0 + markup), reserve, bid)
 
 
 @inlined_function

@@ -77,6 +77,7 @@ from .money import (
     settle_stakes,
     totals_of,
 )
+from .party_money import forgo, put_in
 
 
 @inlined_function
@@ -102,11 +103,13 @@ def settle_energy(
         usd += cost
         kept = sf[lane, pi[S_CAPACITY_GPUS] + p] * dt_h
         offered += kept
-        outside += max(kept, used[p]) * pf[v + V_CAPITAL_USD_PER_GPU_H]
+        elsewhere = max(kept, used[p]) * pf[v + V_CAPITAL_USD_PER_GPU_H]
+        outside += elsewhere
         working += pf[v + V_GPUS] * sf[lane, pi[S_UP_SHARE] + p] * dt_h
         sf[lane, pi[S_USED_GPUS] + p] = used[p] / dt_h
         if market:
-            pay_electricity(accounts, totals, p, cost)
+            put_in(lane, p, pay_electricity(accounts, totals, p, cost), pi, si)
+            forgo(lane, p, pf[x + X_OUTSIDE_SHARE] * elsewhere, pi, sf)
             pay = paid[p] / MICRO
             money += pay
             reward = pi[S_REWARD_PER_DAY] + p

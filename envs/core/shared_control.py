@@ -6,12 +6,13 @@ action of the operator. Nothing is done environment by environment.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from .fields import Field, FieldSet
 from .layout import Float, Int
 from .multi_agent import Agent, AgentGroup, AgentLayout, AgentsView
 from .simulator import Simulator
@@ -64,6 +65,38 @@ class Seats:
     groups: tuple[AgentGroup, ...]
     seats: tuple[Seat, ...]
     money: OwnMoney | None = None
+
+
+def own_field(fields: FieldSet, name: str, count: int, doc: str | None = None) -> Field:
+    """A field of an agent's own part, `count` numbers, of one of the operator's fields.
+
+    In its unit, or as a share of each number's own range where their ranges differ.
+    """
+    found: Field = fields[[field.name for field in fields].index(name)]
+    doc = found.doc if doc is None else doc
+    low, high = np.unique(found.low), np.unique(found.high)
+    if len(low) == 1 and len(high) == 1:
+        return Field(f"own_{name}", found.unit, low[0], high[0], (count,), doc)
+    lowest = -1.0 if (np.asarray(found.low) == -np.asarray(found.high)).all() else 0.0
+    return Field(f"own_{name}", "1", lowest, 1.0, (count,), f"share of its range: {doc}")
+
+
+def own_columns(fields: FieldSet, name: str, mine: ArrayLike, count: int) -> Int:
+    """(count,) columns of its own numbers of one of the operator's fields, then `ABSENT`.
+
+    `mine` are their places in the field, read in C order; `ABSENT` ones stay so.
+    """
+    own = np.asarray(mine, dtype=np.int64).reshape(-1)
+    columns = np.full(count, ABSENT, dtype=np.int64)
+    columns[: len(own)] = np.where(own == ABSENT, ABSENT, fields.slice(name).start + own)
+    return columns
+
+
+def common_fields(fields: FieldSet, own: Collection[str]) -> tuple[list[Field], Int]:
+    """The operator's fields that concern every agent, those but `own`, and their columns."""
+    common = [field for field in fields if field.name not in own]
+    every = np.arange(fields.size)
+    return common, np.concatenate([every[fields.slice(field.name)] for field in common])
 
 
 class SharedControl(AgentsView):
@@ -154,7 +187,10 @@ class SharedControl(AgentsView):
         """(N, A)."""
         money = self.seats.money
         s = self.simulator
-        return self._equally(s.rewards) if money is None else money.of_step(s)
+        if money is None:
+            return self._equally(s.rewards)
+        # A lane that waits for its reset has made no step.
+        return np.where(s.stepped[:, None] > 0.0, money.of_step(s), 0.0)
 
     @property
     def baselines(self) -> Float:

@@ -152,6 +152,7 @@ class Simulator:
         self.final_observations: NDArray[np.float32] = self._observations[1]
         self.rewards: Float = now[:, 0]
         self.baselines: Float = now[:, 1]
+        self.stepped: Float = now[:, 2]
         self.costs: Float = now[:, 3 : 3 + k]
         self.terms: Float = now[:, 3 + k : 3 + k + m]
         self.events: Float = now[:, 3 + k + m :]

@@ -15,7 +15,15 @@ import numpy as np
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.multi_agent import Agent, AgentGroup
-from daogym.envs.core.shared_control import ABSENT, OwnMoney, Seat, Seats
+from daogym.envs.core.shared_control import (
+    ABSENT,
+    OwnMoney,
+    Seat,
+    Seats,
+    common_fields,
+    own_columns,
+    own_field,
+)
 from daogym.envs.core.simulator import Simulator
 
 _OF_DEVICES = {
@@ -50,14 +58,13 @@ def seats(domain: Any) -> Seats:
     places = {kind: int(np.bincount(at).max()) for kind, at in buses.items() if len(at)}
     seen, done = domain.observation_fields, domain.action_fields
     own = {name for names in _OF_DEVICES.values() for name in names} | {"bus_voltage"}
-    common = [field for field in seen if field.name not in own]
+    common, shared = common_fields(seen, own)
     observed = [*common, Field("own_voltage", "pu", 0.8, 1.2, doc="last voltage of its own bus")]
     acted = []
     for kind, count in places.items():
-        observed += [_own(seen, name, count) for name in _OF_DEVICES[kind]]
-        acted += [_own(done, name, count) for name in _SET[kind]]
+        observed += [own_field(seen, name, count) for name in _OF_DEVICES[kind]]
+        acted += [own_field(done, name, count) for name in _SET[kind]]
     group = AgentGroup(GROUP, FieldSet(observed), FieldSet(acted))
-    shared = np.concatenate([np.arange(seen.size)[seen.slice(field.name)] for field in common])
     made = []
     for bus in owners.tolist():
         voltage = seen.slice("bus_voltage").start + bus - 1 if bus > 0 else ABSENT
@@ -65,8 +72,8 @@ def seats(domain: Any) -> Seats:
         actions = []
         for kind, count in places.items():
             mine = np.flatnonzero(buses[kind] == bus)
-            columns += [_places(seen, name, mine, count) for name in _OF_DEVICES[kind]]
-            actions += [_places(done, name, mine, count) for name in _SET[kind]]
+            columns += [own_columns(seen, name, mine, count) for name in _OF_DEVICES[kind]]
+            actions += [own_columns(done, name, mine, count) for name in _SET[kind]]
         owned = [kind for kind in places if (buses[kind] == bus).any()]
         agent = Agent(f"prosumer_{bus}", GROUP, "_".join(owned))
         made.append(Seat(agent, np.concatenate(columns), np.concatenate(actions)))
@@ -82,21 +89,3 @@ def _own_money(owners: Int) -> OwnMoney:
         return lambda simulator: np.asarray(simulator.state(part)[:, owners])
 
     return OwnMoney(of("member_step_eur"), of("member_episode_eur"))
-
-
-def _own(fields: FieldSet, name: str, count: int) -> Field:
-    """A field of `count` devices; a share of each one's own range where their ranges differ."""
-    found: Field = fields[[field.name for field in fields].index(name)]
-    low, high = np.unique(found.low), np.unique(found.high)
-    if len(low) == 1 and len(high) == 1:
-        return Field(f"own_{name}", found.unit, low[0], high[0], (count,), found.doc)
-    lowest = -1.0 if (np.asarray(found.low) == -np.asarray(found.high)).all() else 0.0
-    doc = f"share of the device's range: {found.doc}"
-    return Field(f"own_{name}", "1", lowest, 1.0, (count,), doc)
-
-
-def _places(fields: FieldSet, name: str, mine: Int, count: int) -> Int:
-    """Columns of its own devices, then `ABSENT`."""
-    columns = np.full(count, ABSENT, dtype=np.int64)
-    columns[: len(mine)] = fields.slice(name).start + mine
-    return columns

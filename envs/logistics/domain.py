@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date as Date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
     from daogym.envs.dao.ledger import LedgerWriter
 
-ActionMode = Literal["base_stock", "orders"]
+ActionMode = Literal["base_stock", "node", "orders"]
+ACTION_MODES = get_args(ActionMode)
 
 
 class LogisticsDomain(RoomedDomain):
@@ -47,8 +48,9 @@ class LogisticsDomain(RoomedDomain):
 
     Args:
         split: "train", "validation", "test" or "all": each has worlds of its own.
-        action_mode: "base_stock" (order-up-to levels and shares of modes) or "orders" (units of
-            each good on each route); default the scenario's.
+        action_mode: "base_stock" (order-up-to levels by tier, and shares of modes), "node" (the
+            same for each place by itself, with accounts of its own) or "orders" (units of each
+            good on each route); default the scenario's.
 
     Raises:
         ConfigError: the scenario is at fault; the message names the key.
@@ -72,12 +74,13 @@ class LogisticsDomain(RoomedDomain):
         action_mode: str | None = None,
     ) -> None:
         mode = scenario.action_mode if action_mode is None else action_mode
-        if mode not in ("base_stock", "orders"):
-            raise ValueError(f"action_mode: 'base_stock' or 'orders' expected, got {mode!r}")
+        if mode not in ACTION_MODES:
+            names = ", ".join(ACTION_MODES)
+            raise ValueError(f"action_mode: one of {names} expected, got {mode!r}")
         self.scenario = scenario
         self.split = checked_split(split)
         self.action_mode: ActionMode = mode  # type: ignore[assignment]
-        self.network = Network(scenario)
+        self.network = Network(scenario, by_node=mode == "node")
         self.horizon = scenario.horizon_days
         self.reward_scale = scenario.reward_scale
         parameters = scenario.governed_parameters
@@ -102,6 +105,7 @@ class LogisticsDomain(RoomedDomain):
             modes=network.n_modes, processes=len(network.tables["processes"]),
             regions=len(network.regions), customers=len(network.customers), ring=network.ring,
             order_ring=network.order_ring, keeps_orders=network.keeps_orders,
+            own_money=network.by_node,
             governance=None if self.governance is None else self.governance.state_sizes,
         )  # fmt: skip
         self.scenario_hash = hash_model(scenario)[:16]
@@ -125,7 +129,8 @@ class LogisticsDomain(RoomedDomain):
         allowance = self.governed[G_PURCHASE_ALLOWANCE_USD_PER_WEEK]
         return {
             "order_ring": network.order_ring if network.keeps_orders else 0,
-            "fleet_places": len(network.fleet_routes) * int(self.action_mode == "base_stock"),
+            "fleet_places": len(network.fleet_routes) * int(self.action_mode != "orders"),
+            "own_money": int(network.by_node),
             "reserve_cents": 100 * s.treasury.reserve_usd,
             "varied_start": int(s.varied_start),
             "has_calendar": int(seasons or weekly),
@@ -160,10 +165,11 @@ class LogisticsDomain(RoomedDomain):
                 *self._own_proposals(),
             ])  # fmt: skip
         span = s.actions.multiplier_span
+        row = "place" if network.by_node else "tier"
         fields = [
-            Field("level", "1", 1.0 - span, 1.0 + span, (len(s.tiers), goods),
-                  "order-up-to level / its level at action 0, by tier and good: "
-                  + ", ".join(s.tiers)),
+            Field("level", "1", 1.0 - span, 1.0 + span, (len(network.level_names), goods),
+                  f"order-up-to level / its level at action 0, by {row} and good: "
+                  + ", ".join(network.level_names)),
         ]  # fmt: skip
         if network.knobs:
             names = [
@@ -246,8 +252,9 @@ class LogisticsDomain(RoomedDomain):
         s, d, network = self.scenario, self.scenario.demand, self.network
         whole: dict[str, int] = {
             "nodes": network.n_nodes, "goods": network.n_goods, "routes": len(network.route_list),
-            "lanes": len(network.lane_list), "modes": network.n_modes, "tiers": len(s.tiers),
-            "knobs": len(network.knobs), "processes": len(network.tables["processes"]),
+            "lanes": len(network.lane_list), "modes": network.n_modes,
+            "level_rows": len(network.level_names), "knobs": len(network.knobs),
+            "processes": len(network.tables["processes"]),
             "fleets": len(network.fleets), "regions": len(network.regions),
             "customers": len(network.customers), "ring": network.ring, "horizon": self.horizon,
             "observed_days_left": s.observed_days_left,

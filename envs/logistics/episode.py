@@ -21,6 +21,7 @@ from .layout import (
     I_MODES,
     I_NODES,
     I_ORDER_RING,
+    I_OWN_MONEY,
     I_REGIONS,
     I_RING,
     I_ROUTES,
@@ -62,6 +63,8 @@ from .layout import (
     S_INITIAL,
     S_LATE_FEE_USD,
     S_MAIL,
+    S_NODE_CLOSING_USD,
+    S_NODE_USD,
     S_OWED,
     S_PIPELINE,
     S_REGION_FILL,
@@ -184,6 +187,10 @@ def _set_purses(lane: int, pf: Float, pi: Int, sf: Float) -> None:
         sf[lane, pi[S_LATE_FEE_USD] + c] = 0.0
     sf[lane, pi[S_TREASURY_USD]] = pf[F_INITIAL_TREASURY_USD]
     sf[lane, pi[S_CLOSING_USD]] = 0.0
+    if pi[I_OWN_MONEY] == 1:
+        for n in range(pi[I_NODES]):
+            sf[lane, pi[S_NODE_USD] + n] = 0.0
+            sf[lane, pi[S_NODE_CLOSING_USD] + n] = 0.0
     sf[lane, pi[S_FILL_RATE]] = 1.0
     for q in range(pi[I_REGIONS]):
         sf[lane, pi[S_REGION_FILL] + q] = 1.0

@@ -10,7 +10,7 @@ from .layout import (
     I_FLEET_PLACES,
     I_GOODS,
     I_KNOBS,
-    I_TIERS,
+    I_LEVEL_ROWS,
     N_END_ROUTE,
     N_FIRST_ROUTE,
     R_FLEET,
@@ -31,7 +31,7 @@ def place_weight(action: float) -> float:
 
 @inlined_function
 def _weight(route: int, pi: Int, clean: Float) -> float:
-    first = pi[I_TIERS] * pi[I_GOODS] + pi[I_KNOBS]
+    first = pi[I_LEVEL_ROWS] * pi[I_GOODS] + pi[I_KNOBS]
     return place_weight(clean[first + route_at(pi, route, R_PLACE)])
 
 

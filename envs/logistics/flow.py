@@ -33,6 +33,7 @@ from .layout import (
     I_MODES,
     I_NODES,
     I_ORDER_RING,
+    I_OWN_MONEY,
     I_REGIONS,
     I_RING,
     I_ROUTES,
@@ -71,6 +72,7 @@ from .layout import (
     S_IN_TRANSIT,
     S_LATE_FEE_USD,
     S_MAIL,
+    S_NODE_STEP_USD,
     S_OWED,
     S_PIPELINE,
     S_REGION_FILL,
@@ -304,6 +306,7 @@ def serve(lane: int, pf: Float, pi: Int, sf: Float, region_sums: Float, out: Flo
         if place < 0:
             continue
         region = node_at(pi, n, N_REGION)
+        takings = 0.0
         for g in range(n_goods):
             cell = n * n_goods + g
             seen = place * n_goods + g
@@ -318,6 +321,7 @@ def serve(lane: int, pf: Float, pi: Int, sf: Float, region_sums: Float, out: Flo
             sf[lane, pi[S_BACKLOG] + cell] = owed
             sf[lane, pi[S_EWMA] + seen] += weight * (demand - sf[lane, pi[S_EWMA] + seen])
             revenue += sold * good_value(pf, pi, g, H_PRICE_USD)
+            takings += sold * good_value(pf, pi, g, H_PRICE_USD) - pf[F_LOST_USD] * lost
             demand_units += demand
             met_units += met
             sold_units += sold
@@ -325,6 +329,8 @@ def serve(lane: int, pf: Float, pi: Int, sf: Float, region_sums: Float, out: Flo
             backlog += owed
             region_sums[0, region] += demand
             region_sums[1, region] += met
+        if pi[I_OWN_MONEY] == 1:
+            sf[lane, pi[S_NODE_STEP_USD] + n] = takings
     for q in range(pi[I_REGIONS]):
         if region_sums[0, q] > 0.0:
             share = region_sums[1, q] / region_sums[0, q]

@@ -29,6 +29,7 @@ from .layout import (
     I_HORIZON,
     I_MODES,
     I_OBSERVATION,
+    I_OWN_MONEY,
     I_REGIONS,
     I_ROUTES,
     OUT_WIDTH,
@@ -37,6 +38,7 @@ from .layout import (
     S_STEP,
     S_SUMS,
 )
+from .node_money import settle_nodes
 from .observation import write_observation
 from .orders import SCRATCH_ROWS, gate_orders, make_orders
 from .settle import settle
@@ -87,6 +89,8 @@ def step_range(
         ship(lane, pf, pi, sf, si, clean, scratch, fleet_hours, out)
         serve(lane, pf, pi, sf, region_sums, out)
         settle(lane, pf, pi, sf, si, out)
+        if pi[I_OWN_MONEY] == 1:
+            settle_nodes(lane, pf, pi, sf, si)
         pass_night(lane, pf, pi, charter, sf, si, out)
         for c in range(OUT_WIDTH):
             sf[lane, pi[S_SUMS] + c] += out[0, lane, c]

@@ -69,14 +69,15 @@ TABLES = (
     "nodes", "node_values", "lanes", "routes", "route_values", "modes", "goods", "cells",
     "processes", "calendar", "pipeline_slots", "seen_processes", "observed",
 )  # fmt: skip
-# Columns of `nodes` (N, 12): where its outgoing routes and incoming lanes begin and end, which
+# Columns of `nodes` (N, 13): where its outgoing routes and incoming lanes begin and end, which
 # places its customers and region have (-1: none); the i-th row also names the i-th node in the
-# order from suppliers to customers, and in the order in which nodes ship.
+# order from suppliers to customers, and in the order in which nodes ship. The last one is the row
+# of the action's levels that is the node's.
 (
     N_SUPPLIER, N_FIRST_ROUTE, N_END_ROUTE, N_FIRST_LANE, N_END_LANE, N_HOME, N_TIER, N_CUSTOMERS,
-    N_REGION, N_PROCESS, N_UPSTREAM_FIRST, N_SHIPS,
-) = _columns(12)  # fmt: skip
-NODE_COLUMNS = 12
+    N_REGION, N_PROCESS, N_UPSTREAM_FIRST, N_SHIPS, N_LEVELS,
+) = _columns(13)  # fmt: skip
+NODE_COLUMNS = 13
 # Columns of `node_values` (N, 3); a capacity or throughput of UNLIMITED is none.
 UNLIMITED = 1e300
 (V_CAPACITY, V_THROUGHPUT, V_ENERGY_USD) = _columns(3)
@@ -101,12 +102,12 @@ MODE_COLUMNS = 4
 # Columns of `goods` (G, 4).
 (H_VOLUME, H_VALUE_USD, H_SEASON_SHARE, H_PRICE_USD) = _columns(4)
 GOOD_COLUMNS = 4
-# Blocks of `cells` (8, N, G).
+# Blocks of `cells` (9, N, G).
 (
     C_BASE_STOCK, C_MEAN, C_HOLDING_USD, C_TRANSIT_USD, C_PURCHASE_USD, C_CLEARING_USD,
-    C_COVENANT_UNITS, C_INITIAL,
-) = _columns(8)  # fmt: skip
-CELL_BLOCKS = 8
+    C_COVENANT_UNITS, C_INITIAL, C_TRANSFER_USD,
+) = _columns(9)  # fmt: skip
+CELL_BLOCKS = 9
 # Columns of `processes` (P, 2): lanes, nodes, then fleets, which close and open by themselves.
 (U_ALPHA, U_BETA) = _columns(2)
 PROCESS_COLUMNS = 2
@@ -118,25 +119,25 @@ CALENDAR_COLUMNS = 512
 
 # Whole-number parameters.
 INTEGERS = (
-    "nodes", "goods", "routes", "lanes", "modes", "tiers", "knobs", "processes", "fleets",
+    "nodes", "goods", "routes", "lanes", "modes", "level_rows", "knobs", "processes", "fleets",
     "regions", "customers", "ring", "horizon", "observed_days_left", "action_orders",
     "whole_orders",
     "autoreset", "stagger", "split", "law", "size", "step_day", "informed", "observation",
     "order_ring", "varied_start", "has_calendar", "has_promotions", "has_levels", "has_stakes",
     "has_allowance", "has_outlook",
     "has_ration", "pipeline_slots", "seen_processes", "shown_governed", "fleet_places",
-    "reserve_cents",
+    "reserve_cents", "own_money",
 )  # fmt: skip
 (
-    I_NODES, I_GOODS, I_ROUTES, I_LANES, I_MODES, I_TIERS, I_KNOBS, I_PROCESSES, I_FLEETS,
-    I_REGIONS, I_CUSTOMERS, I_RING, I_HORIZON, I_OBSERVED_DAYS_LEFT, I_ACTION_ORDERS,
+    I_NODES, I_GOODS, I_ROUTES, I_LANES, I_MODES, I_LEVEL_ROWS, I_KNOBS, I_PROCESSES,
+    I_FLEETS, I_REGIONS, I_CUSTOMERS, I_RING, I_HORIZON, I_OBSERVED_DAYS_LEFT, I_ACTION_ORDERS,
     I_WHOLE_ORDERS, I_AUTORESET, I_STAGGER, I_SPLIT, I_LAW, I_SIZE, I_STEP_DAY, I_INFORMED,
     I_OBSERVATION, I_ORDER_RING, I_VARIED_START, I_HAS_CALENDAR, I_HAS_PROMOTIONS, I_HAS_LEVELS,
     I_HAS_STAKES, I_HAS_ALLOWANCE, I_HAS_OUTLOOK, I_HAS_RATION, I_PIPELINE_SLOTS,
     I_SEEN_PROCESSES,
-    I_SHOWN_GOVERNED, I_FLEET_PLACES, I_RESERVE_CENTS,
-) = range(38)  # fmt: skip
-N_INTEGER = 38
+    I_SHOWN_GOVERNED, I_FLEET_PLACES, I_RESERVE_CENTS, I_OWN_MONEY,
+) = range(39)  # fmt: skip
+N_INTEGER = 39
 # Then offsets of the tables in their vector, then those of the state's parts.
 (
     P_NODES, P_NODE_VALUES, P_LANES, P_ROUTES, P_ROUTE_VALUES, P_MODES, P_GOODS, P_CELLS,
@@ -178,6 +179,7 @@ STATE_NAMES = (
     "level", "level_seen", "promotion_factor", "carried_usd", "arriving_usd", "escrow_usd",
     "arriving_fee_usd", "late_fee_usd", "stake_usd", "carrier_usd", "treasury_usd",
     "allowance_usd", "fill_rate", "region_fill", "initial_units", "closing_usd", "sums",
+    "node_usd", "node_step_usd", "node_episode_usd", "node_closing_usd",
     *LANE_PARTS,
 )  # fmt: skip
 (
@@ -187,13 +189,14 @@ STATE_NAMES = (
     S_MAIL, S_OWED, S_FLOW, S_DEMAND, S_EWMA,
     S_LEVEL, S_LEVEL_SEEN, S_PROMOTION_FACTOR, S_CARRIED_USD, S_ARRIVING_USD, S_ESCROW_USD,
     S_ARRIVING_FEE_USD, S_LATE_FEE_USD, S_STAKE_USD, S_CARRIER_USD, S_TREASURY_USD,
-    S_ALLOWANCE_USD, S_FILL_RATE, S_REGION_FILL, S_INITIAL, S_CLOSING_USD, S_SUMS, S_GOVERNED,
-) = range(N_INTEGER + N_TABLE, N_INTEGER + N_TABLE + 38)  # fmt: skip
+    S_ALLOWANCE_USD, S_FILL_RATE, S_REGION_FILL, S_INITIAL, S_CLOSING_USD, S_SUMS,
+    S_NODE_USD, S_NODE_STEP_USD, S_NODE_EPISODE_USD, S_NODE_CLOSING_USD, S_GOVERNED,
+) = range(N_INTEGER + N_TABLE, N_INTEGER + N_TABLE + 42)  # fmt: skip
 
 
 def state_layout(
     *, nodes: int, goods: int, routes: int, modes: int, processes: int, regions: int,
-    customers: int, ring: int, order_ring: int, keeps_orders: bool,
+    customers: int, ring: int, order_ring: int, keeps_orders: bool, own_money: bool = False,
     governance: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Layout:  # fmt: skip
     """Parts of one lane's state for a network of these sizes.
@@ -202,6 +205,7 @@ def state_layout(
         ring: days of the pipeline ring: what arrives on day t stands at t modulo `ring`.
         order_ring: days of the ring of orders on their way to an origin.
         keeps_orders: whether any route keeps orders or takes time to hand them over.
+        own_money: whether nodes have accounts of their own.
         governance: shapes of what a voted charter keeps in a lane, by name; none for a static one.
     """
 
@@ -210,6 +214,7 @@ def state_layout(
 
     cell = (nodes, goods)
     kept = routes if keeps_orders else 0
+    accounts = (nodes if own_money else 0,)
     return Layout(
         [
             integer("root_key", (), "random key of the lane's seed (bits of a uint64)"),
@@ -251,6 +256,10 @@ def state_layout(
             Part("initial_units", cell, "stock and transit when the episode began"),
             Part("closing_usd", (), "what goods and backlog are worth tonight, see settle.py"),
             Part("sums", (OUT_WIDTH,), "sums of all outputs over this episode"),
+            Part("node_usd", accounts, "each node's own money in this episode, see node_money.py"),
+            Part("node_step_usd", accounts, "of this, the last step's"),
+            Part("node_episode_usd", accounts, "the same of the episode that ended last"),
+            Part("node_closing_usd", accounts, "each node's part of closing_usd"),
             *lane_parts(N_GOVERNED, governance),
         ]
     )  # fmt: skip

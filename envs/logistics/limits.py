@@ -37,12 +37,12 @@ def action_limits(simulator: Simulator) -> Float:
         high = _largest_orders(simulator)
         limits[:, : high.shape[1], 1] = high
     else:
-        tiers, goods = len(simulator.scenario.tiers), domain.network.n_goods
-        levels = limits[:, : tiers * goods].reshape(-1, tiers, goods, 2)
+        rows, goods = len(domain.network.level_names), domain.network.n_goods
+        levels = limits[:, : rows * goods].reshape(-1, rows, goods, 2)
         levels[..., 0] = _covenant(simulator)
         if domain._flags["has_allowance"]:
             levels[..., 1] = _affordable(simulator)
-        limits[:, : tiers * goods] = levels.reshape(simulator.num_envs, -1, 2)
+        limits[:, : rows * goods] = levels.reshape(simulator.num_envs, -1, 2)
     return limits
 
 
@@ -84,10 +84,10 @@ def _demand_volume(network: Any) -> float:
 
 
 def _covenant(simulator: Simulator) -> Float:
-    """(N, tiers, goods) lowest action at which no place is below the covenant's level."""
+    """(N, rows, goods) lowest action at which no place is below the covenant's level."""
     domain: Any = simulator.domain
     network, span = domain.network, simulator.scenario.actions.multiplier_span
-    low = np.full((simulator.num_envs, len(simulator.scenario.tiers), network.n_goods), -1.0)
+    low = np.full((simulator.num_envs, len(network.level_names), network.n_goods), -1.0)
     days = simulator.state("governed")[:, G_SAFETY_STOCK_DAYS]
     if not (days > 0.0).any():
         return low
@@ -97,8 +97,8 @@ def _covenant(simulator: Simulator) -> Float:
         level = np.maximum(cells[at.C_BASE_STOCK, n], 1e-300)
         needed = np.minimum((floor / level - 1.0) / span, _NOTHING)
         held = (days[:, None] > 0.0) & (have[:, n] < floor) & _has_origin(network, n)
-        tier = network.tables["nodes"][n, at.N_TIER]
-        low[:, tier] = np.where(held, np.maximum(low[:, tier], needed), low[:, tier])
+        row = network.tables["nodes"][n, at.N_LEVELS]
+        low[:, row] = np.where(held, np.maximum(low[:, row], needed), low[:, row])
     return low
 
 
@@ -111,16 +111,16 @@ def _has_origin(network: Any, node: int) -> Any:
 
 
 def _affordable(simulator: Simulator) -> Float:
-    """(N, tiers, goods) highest action at which a tier's own purchases stay in the allowance."""
+    """(N, rows, goods) highest action at which a row's own purchases stay in the allowance."""
     domain: Any = simulator.domain
     network, s = domain.network, simulator.scenario
-    high = np.ones((simulator.num_envs, len(s.tiers), network.n_goods))
+    high = np.ones((simulator.num_envs, len(network.level_names), network.n_goods))
     have, left = positions(simulator), simulator.state("allowance_usd")
     lanes, cells = network.tables["lanes"], network.tables["cells"]
     value = network.tables["goods"][:, at.H_VALUE_USD]
-    for t in range(len(s.tiers)):
+    for t in range(len(network.level_names)):
         nodes = [
-            int(n) for n in np.flatnonzero(network.tables["nodes"][:, at.N_TIER] == t)
+            int(n) for n in np.flatnonzero(network.tables["nodes"][:, at.N_LEVELS] == t)
             if network.supplier[lanes[lanes[:, at.L_DESTINATION] == n, at.L_ORIGIN]].all()
         ]  # fmt: skip
         if not nodes:

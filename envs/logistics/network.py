@@ -38,12 +38,17 @@ class Route:
 class Network:
     """Tables of a scenario, see layout.py for their columns.
 
+    Args:
+        by_node: whether each place has levels and shares of its own in an action, or those of its
+            tier and of the scenario's knobs.
+
     Raises:
         ConfigError: home lanes or lanes without a lead form a circle, or a fleet cannot fly a lane.
     """
 
-    def __init__(self, scenario: LogisticsScenario) -> None:
+    def __init__(self, scenario: LogisticsScenario, *, by_node: bool = False) -> None:
         self.scenario = s = scenario
+        self.by_node = by_node
         self.node_names = [node.name for node in s.nodes]
         self.n_nodes, self.n_goods, self.n_modes = len(s.nodes), len(s.goods), len(s.modes)
         self._index = {name: i for i, name in enumerate(self.node_names)}
@@ -159,6 +164,13 @@ class Network:
             "processes": self._process_table(), "calendar": self._calendar(),
         }  # fmt: skip
 
+    @property
+    def level_names(self) -> list[str]:
+        """Whose order-up-to levels an action sets, row by row: tiers, or places."""
+        if self.by_node:
+            return [n for n, out in zip(self.node_names, self.supplier, strict=True) if not out]
+        return list(self.scenario.tiers)
+
     @cached_property
     def knobs(self) -> list[tuple[str, int]]:
         """(mode, destination or -1 for all) of each share that an action sets."""
@@ -168,7 +180,8 @@ class Network:
             lane = self.lane_list[route.lane]
             if mode.name == lane.modes[0] or mode.knob == "none":
                 continue
-            destination = self._index[lane.destination] if mode.knob == "destination" else -1
+            each = self.by_node or mode.knob == "destination"
+            destination = self._index[lane.destination] if each else -1
             found[mode.name, destination] = None
         return sorted(found, key=lambda k: (k[1] < 0, self.scenario.modes.index(self._mode(k[0])),
                                             k[1]))  # fmt: skip
@@ -239,6 +252,8 @@ class Network:
             row[at.N_PROCESS] = len(self.lane_list) + n
             row[at.N_UPSTREAM_FIRST] = self.upstream_first[n]
             row[at.N_SHIPS] = self.shipping_order[n]
+            own = node.name if self.by_node else node.tier
+            row[at.N_LEVELS] = -1 if node.is_supplier else self.level_names.index(own)
         return table
 
     def _node_values(self) -> Float:
@@ -378,6 +393,7 @@ class Network:
                 has = [not node.makes or good.name in node.makes for good in s.goods]
                 cells[at.C_PURCHASE_USD, n] = np.where(has, value, -1.0)
         cells[at.C_CLEARING_USD] = value + self.dearest_freight()
+        cells[at.C_TRANSFER_USD] = self.transfer_usd()
         cells[at.C_COVENANT_UNITS] = self.local_mean * (self.home_lead_days[:, None] + 1.0)
         local = self.base_stock.copy()
         for n in range(self.n_nodes):
@@ -401,6 +417,25 @@ class Network:
                     way = worst[self._index[lane.origin]] + route.cost_usd * volume
                     worst[n] = np.maximum(worst[n], way)
         return worst
+
+    def transfer_usd(self) -> Float:
+        """(N, G) price of a unit that leaves a place for another one, USD.
+
+        What suppliers ask; then, with k places from the supplier up to this one by home lanes and
+        m behind it to the furthest customers, purchase value + k / (k + m) of the margin: each
+        place on the way earns an equal part of it.
+        """
+        value = np.array([good.purchase_usd for good in self.scenario.goods])
+        price = np.array([good.price_usd for good in self.scenario.goods])
+        before, behind = np.zeros(self.n_nodes), np.zeros(self.n_nodes)
+        for n in self.upstream_first.tolist():
+            if not self.supplier[n]:
+                before[n] = 1.0 + (before[self.home[n]] if self.home[n] >= 0 else 0.0)
+        for n in self.upstream_first[::-1].tolist():
+            if self.home[n] >= 0:
+                behind[self.home[n]] = max(behind[self.home[n]], 1.0 + behind[n])
+        share = before / np.maximum(before + behind, 1.0)
+        return np.asarray(value + share[:, None] * np.maximum(price - value, 0.0))
 
     @property
     def ring(self) -> int:

@@ -34,12 +34,12 @@ from .layout import (
     I_HAS_RATION,
     I_HAS_STAKES,
     I_LANES,
+    I_LEVEL_ROWS,
     I_MODES,
     I_NODES,
     I_ORDER_RING,
     I_ROUTES,
     I_SEEN_PROCESSES,
-    I_TIERS,
     I_WHOLE_ORDERS,
     L_END_ROUTE,
     L_FIRST_ROUTE,
@@ -48,9 +48,9 @@ from .layout import (
     N_CUSTOMERS,
     N_END_LANE,
     N_FIRST_LANE,
+    N_LEVELS,
     N_PROCESS,
     N_SUPPLIER,
-    N_TIER,
     O_RATIONED,
     O_STAKE_USD,
     OUT_EVENT,
@@ -176,7 +176,7 @@ def _order_up_to(
             continue
         for g in range(n_goods):
             level = cell_value(pf, pi, C_BASE_STOCK, n, g)
-            level *= 1.0 + span * clean[node_at(pi, n, N_TIER) * n_goods + g]
+            level *= 1.0 + span * clean[node_at(pi, n, N_LEVELS) * n_goods + g]
             units = level - position_units(lane, n, g, pf, pi, sf)
             if units > 0.0:
                 _split(lane, n, g, units, pf, pi, si, clean, scratch)
@@ -192,7 +192,7 @@ def _split(
     if a < 0:
         return
     first, end = link_at(pi, a, L_FIRST_ROUTE), link_at(pi, a, L_END_ROUTE)
-    knobs = pi[I_TIERS] * pi[I_GOODS]
+    knobs = pi[I_LEVEL_ROWS] * pi[I_GOODS]
     left = units
     for r in range(first + 1, end):
         share = route_value(pf, pi, r, Q_SHARE_AT_ZERO)

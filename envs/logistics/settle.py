@@ -125,6 +125,17 @@ def settle(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float) -> Non
 
 
 @inlined_function
+def add_holding(
+    total: float, lane: int, node: int, good: int, pf: Float, pi: Int, sf: Float
+) -> float:
+    """`total` and a day's costs of holding a good at a node and on the way to it."""
+    cell = node * pi[I_GOODS] + good
+    total += sf[lane, pi[S_STOCK] + cell] * cell_value(pf, pi, C_HOLDING_USD, node, good)
+    total += sf[lane, pi[S_IN_TRANSIT] + cell] * cell_value(pf, pi, C_TRANSIT_USD, node, good)
+    return total
+
+
+@inlined_function
 def _hold(lane: int, pf: Float, pi: Int, sf: Float, out: Float) -> None:
     n_goods = pi[I_GOODS]
     held, over = 0.0, 0.0
@@ -134,11 +145,8 @@ def _hold(lane: int, pf: Float, pi: Int, sf: Float, out: Float) -> None:
         capacity = node_value(pf, pi, n, V_CAPACITY)
         volume = 0.0
         for g in range(n_goods):
-            cell = n * n_goods + g
-            stock = sf[lane, pi[S_STOCK] + cell]
-            held += stock * cell_value(pf, pi, C_HOLDING_USD, n, g)
-            held += sf[lane, pi[S_IN_TRANSIT] + cell] * cell_value(pf, pi, C_TRANSIT_USD, n, g)
-            volume += stock * good_value(pf, pi, g, H_VOLUME)
+            held = add_holding(held, lane, n, g, pf, pi, sf)
+            volume += sf[lane, pi[S_STOCK] + n * n_goods + g] * good_value(pf, pi, g, H_VOLUME)
         if capacity < UNLIMITED:
             over += excess(volume, capacity) / capacity
     out[0, lane, OUT_TERM + T_HOLDING] = -held
@@ -196,20 +204,28 @@ def _closing_usd(lane: int, pf: Float, pi: Int, sf: Float) -> float:
     day, so that what is bought today and sold in a fortnight costs nothing in between; over an
     episode the changes add up to its value at the end.
     """
-    n_goods = pi[I_GOODS]
     total = 0.0
     for n in range(pi[I_NODES]):
         if node_at(pi, n, N_SUPPLIER) == 1:
             continue
-        for g in range(n_goods):
-            cell = n * n_goods + g
-            units = sf[lane, pi[S_STOCK] + cell] + sf[lane, pi[S_IN_TRANSIT] + cell]
-            units -= sf[lane, pi[S_INITIAL] + cell]
-            total += units * good_value(pf, pi, g, H_VALUE_USD)
-            owed = sf[lane, pi[S_BACKLOG] + cell]
-            total += owed * (
-                good_value(pf, pi, g, H_PRICE_USD) - cell_value(pf, pi, C_CLEARING_USD, n, g)
-            )
+        for g in range(pi[I_GOODS]):
+            total = add_closing(total, lane, n, g, pf, pi, sf)
+    return total
+
+
+@inlined_function
+def add_closing(
+    total: float, lane: int, node: int, good: int, pf: Float, pi: Int, sf: Float
+) -> float:
+    """`total` and what the books say of a good at a node."""
+    cell = node * pi[I_GOODS] + good
+    units = sf[lane, pi[S_STOCK] + cell] + sf[lane, pi[S_IN_TRANSIT] + cell]
+    units -= sf[lane, pi[S_INITIAL] + cell]
+    total += units * good_value(pf, pi, good, H_VALUE_USD)
+    owed = sf[lane, pi[S_BACKLOG] + cell]
+    total += owed * (
+        good_value(pf, pi, good, H_PRICE_USD) - cell_value(pf, pi, C_CLEARING_USD, node, good)
+    )
     return total
 
 

@@ -12,6 +12,7 @@ import daogym
 from daogym.envs.compute.layout import COSTS, EVENTS, TERMS
 from daogym.envs.compute.named import SHELF
 from daogym.envs.compute.scenario import GOVERNED_PARAMETERS, ComputeScenario
+from daogym.envs.core.fields import FieldSet
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "compute.md"
 TABLE = re.compile(r"<!-- table: (\w+) -->\n(.*?)<!-- end -->", re.DOTALL)
@@ -21,6 +22,7 @@ def tables() -> dict[str, str]:
     """Every table of the page that is made from the code."""
     domain: Any = daogym.make_simulator("gpu_week").domain
     scheduler: Any = daogym.make_simulator("gpu_week", action_mode="scheduler").domain
+    provider: Any = daogym.make_simulator("gpu_week", action_mode="provider").domain
     head = "| Parameter | Unit | Low | High | Initial | Effect | Meaning |\n" + "|---" * 7 + "|\n"
     rows = [
         f"| `{p.name}` | {p.unit} | {p.low} | {p.high} | {p.initial} | {p.effect} | {p.doc} |\n"
@@ -38,6 +40,7 @@ def tables() -> dict[str, str]:
     return {
         "operator": domain.action_fields.table(),
         "scheduler": scheduler.action_fields.table(),
+        "provider": FieldSet(list(provider.action_fields)[-3:]).table(),
         "observation": domain.observation_fields.table(),
         "charter": head + "".join(rows),
         "voted": voted_head + "".join(voted),

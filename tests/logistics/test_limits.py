@@ -67,8 +67,9 @@ def test_an_order_alone_meets_its_rule_at_its_limit(rules: Any) -> None:
     assert seen > 100
 
 
-def test_levels_meet_the_covenant_at_their_limits() -> None:
-    simulator = under({"safety_stock_days": 4.0}, "base_stock")
+@pytest.mark.parametrize("mode", ["base_stock", "node"])
+def test_levels_meet_the_covenant_at_their_limits(mode: str) -> None:
+    simulator = under({"safety_stock_days": 4.0}, mode)
     bound = 0
     for _ in days(simulator, 20):
         low = action_limits(simulator)[..., 0]
@@ -85,8 +86,9 @@ def test_levels_meet_the_covenant_at_their_limits() -> None:
     assert bound > 100
 
 
-def test_levels_meet_the_allowance_at_their_limits() -> None:
-    simulator = under({"purchase_allowance_usd_per_week": 9_000.0}, "base_stock")
+@pytest.mark.parametrize(("mode", "plants_levels"), [("base_stock", 4), ("node", 12)])
+def test_levels_meet_the_allowance_at_their_limits(mode: str, plants_levels: int) -> None:
+    simulator = under({"purchase_allowance_usd_per_week": 9_000.0}, mode)
     seen = 0
     for day in days(simulator, 20):
         high = action_limits(simulator)[..., 1]
@@ -95,7 +97,7 @@ def test_levels_meet_the_allowance_at_their_limits() -> None:
         plants = [simulator.domain.network.node_names.index(f"plant_{k}") for k in (1, 2, 3)]
         half = 0.5 * simulator.domain.network.base_stock[plants]
         asks_nothing = (positions(simulator)[:, plants] >= half).all(axis=(1, 2))
-        for k in range(4):  # the plants' levels: only they buy
+        for k in range(plants_levels):  # only the plants buy
             bound = (high[:, k] > -1.0) & (high[:, k] < 1.0 - EDGE)
             actions = idle.copy()
             actions[:, k] = np.clip(high[:, k] + EDGE, -1.0, 1.0)
@@ -103,5 +105,5 @@ def test_levels_meet_the_allowance_at_their_limits() -> None:
             actions[:, k] = np.clip(high[:, k] - EDGE, -1.0, 1.0)
             assert not moved(simulator, actions)[bound & asks_nothing].any(), day
             seen += int((bound & asks_nothing).sum())
-        assert (high[:, 4:] == 1.0).all()
+        assert (high[:, plants_levels:] == 1.0).all()
     assert seen > 20, seen

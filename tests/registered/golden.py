@@ -15,6 +15,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,12 +65,32 @@ def digest(entry: daogym.envs.registry.Registration) -> str:
     return running.hexdigest()
 
 
+def digest_of_agents(entry: daogym.envs.registry.Registration) -> str:
+    """The same of an id of several agents: what each of them sees and earns by itself."""
+    team: Any = daogym.make_multi_agent(entry.id, LANES)
+    team.reset(seed=SEED)
+    shape = (LANES, len(team.agents), team.layout.action_size)
+    running = hashlib.sha256(team.observations.tobytes())
+    for step in range(team.horizon + STEPS_BEYOND_THE_END):
+        team.step(hashed_actions(LANES, shape[1] * shape[2], step).reshape(shape))
+        for array in (team.observations, team.rewards, team.team_rewards, team.costs):
+            running.update(np.ascontiguousarray(array).tobytes())
+    return running.hexdigest()
+
+
 def main(arguments: Sequence[str]) -> int:
     """Print the digests of the named ids (default all); ``--write`` keeps them in the file."""
     write = "--write" in arguments
     names = [a for a in arguments if a != "--write"]
-    entries = [e for e in daogym.REGISTERED if not names or e.id in names]
-    digests = {entry.id: digest(entry) for entry in entries}
+    digests = {
+        entry.id: make(entry)
+        for entries, make in (
+            (daogym.REGISTERED, digest),
+            (daogym.MULTI_AGENT, digest_of_agents),
+        )
+        for entry in entries
+        if not names or entry.id in names
+    }
     text = json.dumps(digests, indent=2) + "\n"
     if write:
         kept = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() and names else {}
