@@ -67,8 +67,9 @@ def test_an_order_alone_meets_its_rule_at_its_limit(rules: Any) -> None:
     assert seen > 100
 
 
-def test_levels_meet_the_covenant_at_their_limits() -> None:
-    simulator = under({"safety_stock_days": 4.0}, "base_stock")
+@pytest.mark.parametrize("mode", ["base_stock", "anticipating"])
+def test_levels_meet_the_covenant_at_their_limits(mode: str) -> None:
+    simulator = under({"safety_stock_days": 4.0}, mode)
     bound = 0
     for _ in days(simulator, 20):
         low = action_limits(simulator)[..., 0]
@@ -85,16 +86,19 @@ def test_levels_meet_the_covenant_at_their_limits() -> None:
     assert bound > 100
 
 
-def test_levels_meet_the_allowance_at_their_limits() -> None:
-    simulator = under({"purchase_allowance_usd_per_week": 9_000.0}, "base_stock")
+@pytest.mark.parametrize("mode", ["base_stock", "anticipating"])
+def test_levels_meet_the_allowance_at_their_limits(mode: str) -> None:
+    simulator = under({"purchase_allowance_usd_per_week": 9_000.0}, mode)
+    # The lowest levels are half of those at action 0, which lie at most half above the scenario's.
+    lowest = 0.5 if mode == "base_stock" else 0.75
     seen = 0
     for day in days(simulator, 20):
         high = action_limits(simulator)[..., 1]
         idle = np.full((simulator.num_envs, simulator.action_size), -1.0)
-        # At the lowest levels, half of those at action 0, no plant orders anything.
+        # At the lowest levels no plant orders anything.
         plants = [simulator.domain.network.node_names.index(f"plant_{k}") for k in (1, 2, 3)]
-        half = 0.5 * simulator.domain.network.base_stock[plants]
-        asks_nothing = (positions(simulator)[:, plants] >= half).all(axis=(1, 2))
+        least = lowest * simulator.domain.network.base_stock[plants]
+        asks_nothing = (positions(simulator)[:, plants] >= least).all(axis=(1, 2))
         for k in range(4):  # the plants' levels: only they buy
             bound = (high[:, k] > -1.0) & (high[:, k] < 1.0 - EDGE)
             actions = idle.copy()
