@@ -110,7 +110,14 @@ class TrainConfig(StrictModel):
         (), description="observation fields that policy and critic do not get to see"
     )
     log_std_init: Annotated[float, Field(ge=-10.0, le=2.0)] = Field(
-        -0.5, description="log of the first standard deviation of an action in [-1, 1]"
+        -0.5,
+        description="log of the first deviation of an action, or with use_sde of its noise",
+    )
+    use_sde: bool = Field(
+        False, description="explore by noise that lasts and depends on the state (gSDE)"
+    )
+    sde_sample_freq: Annotated[int, Field(ge=-1)] = Field(
+        -1, description="steps after which that noise is drawn anew; -1: once a rollout"
     )
     torch_threads: PositiveInt = Field(2, description="threads of the learner")
 
@@ -161,6 +168,17 @@ class TrainConfig(StrictModel):
             raise ValueError(
                 f"cost_limits is {self.cost_limits}, but algo=ppo knows no limits; expected "
                 "algo=ppo_lagrangian"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _lasting_noise_has_its_learner(self) -> TrainConfig:
+        if self.use_sde and self.has_agents:
+            raise ValueError(f"use_sde is true, but algo={self.algo} explores by a noise a step")
+        if self.sde_sample_freq != -1 and not self.use_sde:
+            raise ValueError(
+                f"sde_sample_freq is {self.sde_sample_freq}, but without use_sde=true the noise is "
+                "drawn anew in every step"
             )
         return self
 

@@ -143,14 +143,18 @@ class Learner(PPO):
     ) -> bool:
         """SB3's loop; costs, absent agents and cut episodes are read as arrays."""
         assert self._last_obs is not None, "no observation: call learn() first"
-        assert not self.use_sde, "state-dependent exploration is not supported"
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         cost_values: list[NDArray[np.float32]] = []
         step_costs: list[NDArray[np.float32]] = []
+        # Checkpoints are written here: noise that lasts is drawn after them, as on resuming.
         callback.on_rollout_start()
+        if self.use_sde:
+            self.policy.reset_noise(env.num_envs)
 
         for n_steps in range(n_rollout_steps):
+            if self.use_sde and self.sde_sample_freq > 0 and n_steps % self.sde_sample_freq == 0:
+                self.policy.reset_noise(env.num_envs)
             with torch.no_grad():
                 obs_tensor = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
                 actions, values, log_probs = self.policy(obs_tensor)

@@ -72,6 +72,8 @@ def make_ppo(config: TrainConfig, env: VecEnv) -> Learner:
         target_kl=config.target_kl,
         policy_kwargs=settings,
         stats_window_size=max(100, env.num_envs),
+        use_sde=config.use_sde,
+        sde_sample_freq=config.sde_sample_freq,
         seed=config.seed,
         device="cpu",
         cost_limits=config.cost_limits,

@@ -1,4 +1,4 @@
-"""Base-stock levels that follow what is known ahead: season, promotions, level, and votes."""
+"""Rules that follow what is known ahead: season, promotions, level of demand, and votes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from . import layout as at
 from .governed import G_PURCHASE_ALLOWANCE_USD_PER_WEEK
 from .network import Network
 from .rules import Actions, Controller, network_of
+from .scenario import Anticipation
 
 if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
@@ -25,8 +26,7 @@ class Anticipating(Controller):
     known and the observed level of demand.
 
     Args:
-        parameters: (4,) or (N, 4): change of all levels, and weights of season, promotions and
-            mean level, as shares of the levels at action 0.
+        parameters: (4,) or (N, 4): base, season, promotions and level of `Anticipation`.
     """
 
     name = "anticipating"
@@ -36,20 +36,20 @@ class Anticipating(Controller):
         self.parameters = np.asarray(parameters, dtype=np.float64)
 
     def act(self, simulator: Simulator) -> Actions:
-        network: Network = network_of(simulator)
-        s = network.scenario
-        base, season, promotion, level = np.moveaxis(np.atleast_2d(self.parameters), -1, 0)
-        informed = s.forecast.track == "informed"
-        seen = simulator.state("level_seen").mean(axis=1) if informed else np.zeros(1)
+        leans = anticipated(simulator, self.parameters).reshape(simulator.num_envs, -1)
         actions = np.zeros((simulator.num_envs, simulator.action_size), dtype=np.float32)
-        goods = network.n_goods
-        for t, days in enumerate(tier_days(network)):
-            ahead = base[:, None] + season[:, None] * (seasons(simulator, days) - 1.0)
-            ahead = ahead + (level * seen)[:, None]
-            if informed:
-                ahead = ahead + promotion[:, None] * promoted_share(simulator, days)
-            actions[:, t * goods : (t + 1) * goods] = ahead / s.actions.multiplier_span
-        return np.clip(actions, -1.0, 1.0)
+        actions[:, : leans.shape[1]] = leans / simulator.scenario.actions.multiplier_span
+        return actions
+
+
+class ZeroAnticipating(Controller):
+    """The same by the scenario's own weights: action 0 of the mode "anticipating"."""
+
+    name = Anticipating.name
+    action_mode = "anticipating"
+
+    def act(self, simulator: Simulator) -> Actions:
+        return np.zeros((simulator.num_envs, simulator.action_size), dtype=np.float32)
 
 
 class BuyingOnCuts(Anticipating):
@@ -95,34 +95,38 @@ def buying_tiers(network: Network) -> list[int]:
     return [t for t, tier in enumerate(s.tiers) if tier not in mixed]
 
 
-def tier_days(network: Network) -> list[int]:
-    """Days that an order of each tier has to last for: its longest echelon lead, and one."""
+def weights_of(anticipation: Anticipation) -> Float:
+    """(4,) base, season, promotions and level."""
+    a = anticipation
+    return np.array([a.base, a.season, a.promotions, a.level])
+
+
+def anticipated(simulator: Simulator, parameters: Float) -> Float:
+    """(N, tiers, goods) lean of the levels on what is known ahead; see lookahead.py.
+
+    Args:
+        parameters: (4,) or (N, 4): base, season, promotions and level.
+    """
+    network: Network = network_of(simulator)
     s = network.scenario
-    return [
-        1 + int(np.ceil(max(
-            network.echelon_lead_days[n] for n, node in enumerate(s.nodes)
-            if not node.is_supplier and node.tier == tier
-        )))
-        for tier in s.tiers
-    ]  # fmt: skip
-
-
-def _dates(simulator: Simulator, days: int) -> Float:
-    first = simulator.state("first_day") + simulator.state("step")
-    return np.asarray(first[:, None] + np.arange(days))
-
-
-def seasons(simulator: Simulator, days: int) -> Float:
-    """(N, G) mean seasonal factor of the next days."""
-    calendar = network_of(simulator).tables["calendar"][:-1]
-    dates = _dates(simulator, days).astype(np.int64)
-    return np.asarray(calendar[:, dates % at.YEAR_DAYS].mean(axis=2).T)
+    base, season, promotions, level = np.moveaxis(np.atleast_2d(parameters), -1, 0)[..., None, None]
+    informed = s.forecast.track == "informed"
+    day = (simulator.state("first_day") + simulator.state("step")) % at.YEAR_DAYS
+    lean = base + season * (network.tables["season_ahead"][day] - 1.0)
+    if informed and s.demand.level_deviation > 0.0:
+        lean = lean + level * simulator.state("level_seen").mean(axis=1)[:, None, None]
+    if informed:
+        shares = [promoted_share(simulator, d) for d in network.tables["days_ahead"]]
+        lean = lean + promotions * np.stack(shares, axis=1)
+    span = s.actions.multiplier_span
+    return np.asarray(np.clip(lean, -span, span))
 
 
 def promoted_share(simulator: Simulator, days: int) -> Float:
     """(N, G) share of the next days that is promoted."""
     starts = simulator.state("promotion_start")[:, None]
-    dates = _dates(simulator, days)[:, :, None, None]
+    first = simulator.state("first_day") + simulator.state("step")
+    dates = (first[:, None] + np.arange(days))[:, :, None, None]
     length = simulator.scenario.demand.promotion_days
     inside = (starts >= 0) & (dates >= starts) & (dates < starts + length)
     return np.asarray(inside.any(axis=2).mean(axis=1))

@@ -10,12 +10,18 @@ import numpy as np
 from daogym.envs.core.layout import Float
 from daogym.envs.core.strict import hash_model
 
-from .anticipate import Anticipating, BuyingAhead, BuyingOnCuts
+from .anticipate import (
+    Anticipating,
+    BuyingAhead,
+    BuyingOnCuts,
+    ZeroAnticipating,
+    weights_of,
+)
 from .optimal import Optimal, is_solvable
 from .planner import RollingPlan
 from .policies import CappedBaseStock, CappedDualIndex, MinMax, Sterman, TailoredBaseSurge
 from .rules import BaseStock, Controller
-from .scenario import LogisticsScenario
+from .scenario import ActionMode, LogisticsScenario
 from .search import best_of_grid
 from .trivial import Constant, Schedule, constant_parameters, schedule_parameters
 
@@ -96,9 +102,14 @@ def make_controller(name: str, scenario: LogisticsScenario) -> Controller:
         return Constant(_searched(name, scenario, constant_parameters))
     if name == Schedule.name:
         return Schedule(_searched(name, scenario, schedule_parameters))
+    own = scenario.actions.anticipation
+    if name == Anticipating.name and own is not None:
+        return ZeroAnticipating()
     # Both move the levels as the anticipating rule does, and search no more than it.
     buying = {kind.name: kind for kind in (BuyingOnCuts, BuyingAhead)}
     if name in buying:
+        if own is not None:
+            return buying[name](weights_of(own))
         return buying[name](make_controller(Anticipating.name, scenario).parameters)  # type: ignore[attr-defined]
     make, candidates = _SEARCHED[name]
 
@@ -106,6 +117,18 @@ def make_controller(name: str, scenario: LogisticsScenario) -> Controller:
         return tuple(best_of_grid(make, candidates, scenario).tolist())
 
     return make(_searched(name, scenario, search))
+
+
+def make_teacher(scenario: LogisticsScenario, action_mode: ActionMode) -> Controller:
+    """The anticipating rule, in the mode "base_stock" where that is asked for.
+
+    Raises:
+        ValueError: nothing of this scenario's demand is known ahead.
+    """
+    own = scenario.actions.anticipation
+    if action_mode == "base_stock" and own is not None:
+        return Anticipating(weights_of(own))
+    return make_controller(Anticipating.name, scenario)
 
 
 _FOUND: dict[tuple[str, str], tuple[float, ...]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date as Date
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -33,14 +33,11 @@ from .layout import (
 )
 from .network import Network
 from .observation import observation_fields, pipeline_slots, seen_processes
-from .scenario import MODES, LogisticsScenario
+from .scenario import MODES, ActionMode, Anticipation, LogisticsScenario
 
 if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
     from daogym.envs.dao.ledger import LedgerWriter
-
-ActionMode = Literal["base_stock", "node", "orders"]
-ACTION_MODES = get_args(ActionMode)
 
 
 class LogisticsDomain(RoomedDomain):
@@ -48,13 +45,14 @@ class LogisticsDomain(RoomedDomain):
 
     Args:
         split: "train", "validation", "test" or "all": each has worlds of its own.
-        action_mode: "base_stock" (order-up-to levels by tier, and shares of modes), "node" (the
-            same for each place by itself, with accounts of its own) or "orders" (units of each
-            good on each route); default the scenario's.
+        action_mode: "base_stock" (order-up-to levels by tier, and shares of modes), "anticipating"
+            (the same about levels that follow what is known ahead), "node" (as "base_stock", for
+            each place by itself, with accounts of its own) or "orders" (units of each good on each
+            route); default the scenario's.
 
     Raises:
         ConfigError: the scenario is at fault; the message names the key.
-        ValueError: unknown split or action mode.
+        ValueError: unknown split or action mode, or nothing that is anticipated.
     """
 
     name = "logistics"
@@ -74,9 +72,14 @@ class LogisticsDomain(RoomedDomain):
         action_mode: str | None = None,
     ) -> None:
         mode = scenario.action_mode if action_mode is None else action_mode
-        if mode not in ACTION_MODES:
-            names = ", ".join(ACTION_MODES)
-            raise ValueError(f"action_mode: one of {names} expected, got {mode!r}")
+        if mode not in get_args(ActionMode):
+            modes = ", ".join(repr(m) for m in get_args(ActionMode))
+            raise ValueError(f"action_mode: one of {modes} expected, got {mode!r}")
+        if mode == "anticipating" and scenario.actions.anticipation is None:
+            raise ValueError(
+                f"action_mode: 'anticipating' needs actions.anticipation, which the scenario "
+                f"{scenario.name!r} does not set"
+            )
         self.scenario = scenario
         self.split = checked_split(split)
         self.action_mode: ActionMode = mode  # type: ignore[assignment]
@@ -223,7 +226,9 @@ class LogisticsDomain(RoomedDomain):
         Raises:
             ValueError: nothing of this scenario's demand is known ahead.
         """
-        return self.make_controller("anticipating")
+        from .controllers import make_teacher
+
+        return make_teacher(self.scenario, self.action_mode)
 
     def make_chronicle(self, simulator: Simulator, writers: Sequence[LedgerWriter]) -> Any:
         """Writes each lane's ledger: call its `step` after every step; see EpisodeLedger."""
@@ -250,6 +255,7 @@ class LogisticsDomain(RoomedDomain):
                 "carry: a supply network begins every episode anew; use a longer horizon_days"
             )
         s, d, network = self.scenario, self.scenario.demand, self.network
+        weights = s.actions.anticipation or Anticipation()
         whole: dict[str, int] = {
             "nodes": network.n_nodes, "goods": network.n_goods, "routes": len(network.route_list),
             "lanes": len(network.lane_list), "modes": network.n_modes,
@@ -259,6 +265,7 @@ class LogisticsDomain(RoomedDomain):
             "customers": len(network.customers), "ring": network.ring, "horizon": self.horizon,
             "observed_days_left": s.observed_days_left,
             "action_orders": int(self.action_mode == "orders"),
+            "anticipating": int(self.action_mode == "anticipating"),
             "whole_orders": int(s.actions.whole_orders),
             "autoreset": AUTORESETS.index(autoreset), "stagger": int(stagger),
             "split": SPLITS.index(self.split), "law": LAWS.index(d.law), "size": d.size,
@@ -277,6 +284,8 @@ class LogisticsDomain(RoomedDomain):
             "level_error": s.forecast.level_error, "fill_rate_floor": s.fill_rate_floor,
             "initial_treasury_usd": s.treasury.initial_usd,
             "demand_volume": float((network.local_mean * volume).sum()),
+            "anticipated_base": weights.base, "anticipated_season": weights.season,
+            "anticipated_promotions": weights.promotions, "anticipated_level": weights.level,
         }  # fmt: skip
         fields = self.observation_fields
         tables = {

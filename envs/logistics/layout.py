@@ -67,7 +67,8 @@ def _columns(count: int) -> tuple[Any, ...]:
 # The network's tables, packed one after another into the two parameter vectors; see tables.py.
 TABLES = (
     "nodes", "node_values", "lanes", "routes", "route_values", "modes", "goods", "cells",
-    "processes", "calendar", "pipeline_slots", "seen_processes", "observed",
+    "processes", "calendar", "pipeline_slots", "seen_processes", "observed", "days_ahead",
+    "season_ahead",
 )  # fmt: skip
 # Columns of `nodes` (N, 13): where its outgoing routes and incoming lanes begin and end, which
 # places its customers and region have (-1: none); the i-th row also names the i-th node in the
@@ -116,6 +117,7 @@ PROCESS_COLUMNS = 2
 CALENDAR_FLEETS = 7
 CALENDAR_COLUMNS = 512
 # Rows of `observed` (2, n_observation): low, and 2 / (high - low).
+# `days_ahead` (tiers,) and `season_ahead` (365, tiers, goods): see lookahead.py.
 
 # Whole-number parameters.
 INTEGERS = (
@@ -126,7 +128,7 @@ INTEGERS = (
     "order_ring", "varied_start", "has_calendar", "has_promotions", "has_levels", "has_stakes",
     "has_allowance", "has_outlook",
     "has_ration", "pipeline_slots", "seen_processes", "shown_governed", "fleet_places",
-    "reserve_cents", "own_money",
+    "reserve_cents", "own_money", "anticipating",
 )  # fmt: skip
 (
     I_NODES, I_GOODS, I_ROUTES, I_LANES, I_MODES, I_LEVEL_ROWS, I_KNOBS, I_PROCESSES,
@@ -135,15 +137,16 @@ INTEGERS = (
     I_OBSERVATION, I_ORDER_RING, I_VARIED_START, I_HAS_CALENDAR, I_HAS_PROMOTIONS, I_HAS_LEVELS,
     I_HAS_STAKES, I_HAS_ALLOWANCE, I_HAS_OUTLOOK, I_HAS_RATION, I_PIPELINE_SLOTS,
     I_SEEN_PROCESSES,
-    I_SHOWN_GOVERNED, I_FLEET_PLACES, I_RESERVE_CENTS, I_OWN_MONEY,
-) = range(39)  # fmt: skip
-N_INTEGER = 39
+    I_SHOWN_GOVERNED, I_FLEET_PLACES, I_RESERVE_CENTS, I_OWN_MONEY, I_ANTICIPATING,
+) = range(40)  # fmt: skip
+N_INTEGER = 40
 # Then offsets of the tables in their vector, then those of the state's parts.
 (
     P_NODES, P_NODE_VALUES, P_LANES, P_ROUTES, P_ROUTE_VALUES, P_MODES, P_GOODS, P_CELLS,
-    P_PROCESSES, P_CALENDAR, P_PIPELINE_SLOTS, P_SEEN_PROCESSES, P_OBSERVED,
-) = range(N_INTEGER, N_INTEGER + 13)  # fmt: skip
-N_TABLE = 13
+    P_PROCESSES, P_CALENDAR, P_PIPELINE_SLOTS, P_SEEN_PROCESSES, P_OBSERVED, P_DAYS_AHEAD,
+    P_SEASON_AHEAD,
+) = range(N_INTEGER, N_INTEGER + 15)  # fmt: skip
+N_TABLE = 15
 AUTORESETS = ("same_step", "next_step", "disabled")
 AUTORESET_SAME_STEP, AUTORESET_NEXT_STEP = 0, 1
 LAWS = ("constant", "poisson", "negative_binomial", "geometric", "normal", "uniform", "step")
@@ -157,15 +160,17 @@ FLOATS = (
     "multiplier_span", "deviation_units", "level_deviation", "level_persistence",
     "level_innovation", "promotion_probability", "promotion_days", "promotion_factor",
     "backlogged_share", "backlog_usd", "lost_usd", "ewma_share", "level_error", "fill_rate_floor",
-    "initial_treasury_usd", "demand_volume",
+    "initial_treasury_usd", "demand_volume", "anticipated_base", "anticipated_season",
+    "anticipated_promotions", "anticipated_level",
 )  # fmt: skip
 (
     F_MULTIPLIER_SPAN, F_DEVIATION_UNITS, F_LEVEL_DEVIATION, F_LEVEL_PERSISTENCE,
     F_LEVEL_INNOVATION, F_PROMOTION_PROBABILITY, F_PROMOTION_DAYS, F_PROMOTION_FACTOR,
     F_BACKLOGGED_SHARE, F_BACKLOG_USD, F_LOST_USD, F_EWMA_SHARE, F_LEVEL_ERROR, F_FILL_RATE_FLOOR,
-    F_INITIAL_TREASURY_USD, F_DEMAND_VOLUME,
-) = range(16)  # fmt: skip
-F_GOVERNED = 16
+    F_INITIAL_TREASURY_USD, F_DEMAND_VOLUME, F_ANTICIPATED_BASE, F_ANTICIPATED_SEASON,
+    F_ANTICIPATED_PROMOTIONS, F_ANTICIPATED_LEVEL,
+) = range(20)  # fmt: skip
+F_GOVERNED = 20
 N_FLOAT = F_GOVERNED + N_GOVERNED
 
 PROMOTION_BLOCK_DAYS = 28

@@ -13,6 +13,7 @@ import numpy as np
 from daogym.envs.core.layout import Float
 
 from . import layout as at
+from .anticipate import anticipated, weights_of
 from .governed import (
     G_DRONE_QUOTA_SHARE,
     G_SAFETY_STOCK_DAYS,
@@ -83,6 +84,16 @@ def _demand_volume(network: Any) -> float:
     return float((network.local_mean * network.tables["goods"][:, at.H_VOLUME]).sum())
 
 
+def _at_zero(simulator: Simulator) -> Float:
+    """(N, rows, goods) order-up-to level at action 0 / the scenario's own."""
+    domain: Any = simulator.domain
+    weights = simulator.scenario.actions.anticipation
+    if domain.action_mode != "anticipating":
+        rows = len(domain.network.level_names)
+        return np.ones((simulator.num_envs, rows, domain.network.n_goods))
+    return 1.0 + anticipated(simulator, weights_of(weights))
+
+
 def _covenant(simulator: Simulator) -> Float:
     """(N, rows, goods) lowest action at which no place is below the covenant's level."""
     domain: Any = simulator.domain
@@ -92,12 +103,13 @@ def _covenant(simulator: Simulator) -> Float:
     if not (days > 0.0).any():
         return low
     cells, have = network.tables["cells"], positions(simulator)
+    at_zero = _at_zero(simulator)
     for n in network.customers:
         floor = cells[at.C_COVENANT_UNITS, n] + days[:, None] * cells[at.C_MEAN, n]
-        level = np.maximum(cells[at.C_BASE_STOCK, n], 1e-300)
+        row = network.tables["nodes"][n, at.N_LEVELS]
+        level = np.maximum(cells[at.C_BASE_STOCK, n] * at_zero[:, row], 1e-300)
         needed = np.minimum((floor / level - 1.0) / span, _NOTHING)
         held = (days[:, None] > 0.0) & (have[:, n] < floor) & _has_origin(network, n)
-        row = network.tables["nodes"][n, at.N_LEVELS]
         low[:, row] = np.where(held, np.maximum(low[:, row], needed), low[:, row])
     return low
 
@@ -118,6 +130,7 @@ def _affordable(simulator: Simulator) -> Float:
     have, left = positions(simulator), simulator.state("allowance_usd")
     lanes, cells = network.tables["lanes"], network.tables["cells"]
     value = network.tables["goods"][:, at.H_VALUE_USD]
+    at_zero = _at_zero(simulator)
     for t in range(len(network.level_names)):
         nodes = [
             int(n) for n in np.flatnonzero(network.tables["nodes"][:, at.N_LEVELS] == t)
@@ -125,7 +138,7 @@ def _affordable(simulator: Simulator) -> Float:
         ]  # fmt: skip
         if not nodes:
             continue
-        level = cells[at.C_BASE_STOCK, nodes]
+        level = cells[at.C_BASE_STOCK, nodes] * at_zero[:, t, None]
         price = np.array([np.where(_has_origin(network, n), value, 0.0) for n in nodes])
 
         def spent(action: Float, level: Float = level, price: Float = price,

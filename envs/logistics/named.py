@@ -22,7 +22,11 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "supply_network": ("supply_network", {}),
     "supply_network_blind": (
         "supply_network",
-        {"name": "supply_network_blind", "forecast": {"track": "blind"}},
+        {
+            "name": "supply_network_blind",
+            "forecast": {"track": "blind"},
+            "actions": {"anticipation": {"base": 0.0}},
+        },
     ),
     "supply_network_drones": ("supply_network_drones", {}),
     "supply_network_voted": ("supply_network_voted", {}),

@@ -14,6 +14,7 @@ from daogym.envs.core.mathematics import sin
 from daogym.envs.core.strict import ConfigError
 
 from . import layout as at
+from .lookahead import seasons_ahead, tier_days
 from .scenario import Lane, LogisticsScenario, Mode, Node
 
 
@@ -157,11 +158,14 @@ class Network:
     def tables(self) -> dict[str, NDArray[Any]]:
         """The tables of layout.TABLES that the network alone decides."""
         routes, route_values = self._route_tables()
+        calendar, ahead = self._calendar(), tier_days(self)
         return {
             "nodes": self._node_table(), "node_values": self._node_values(),
             "lanes": self._lane_table(), "routes": routes, "route_values": route_values,
             "modes": self._mode_table(), "goods": self._good_table(), "cells": self._cells(),
-            "processes": self._process_table(), "calendar": self._calendar(),
+            "processes": self._process_table(), "calendar": calendar,
+            "days_ahead": np.array(ahead),
+            "season_ahead": seasons_ahead(calendar[:-1, : at.YEAR_DAYS], ahead),
         }  # fmt: skip
 
     @property

@@ -29,6 +29,7 @@ from .layout import (
     H_VALUE_USD,
     H_VOLUME,
     I_ACTION_ORDERS,
+    I_ANTICIPATING,
     I_GOODS,
     I_HAS_ALLOWANCE,
     I_HAS_RATION,
@@ -71,6 +72,7 @@ from .layout import (
     S_OWED,
     S_STAKE_USD,
 )
+from .lookahead import follow_demand
 from .tables import cell_value, good_value, link_at, mode_value, node_at, route_at, route_value
 
 # Rows of a step's scratch, (3, at least routes, goods): orders, what is to be shipped, sums.
@@ -162,6 +164,8 @@ def make_orders(
                     units = float(int(units + 0.5))
                 scratch[ORDERED, r, g] = units
     else:
+        if pi[I_ANTICIPATING] == 1:
+            follow_demand(lane, pf, pi, sf, si, clean)
         _order_up_to(lane, pf, pi, sf, si, clean, scratch)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,11 @@ from daogym.envs.core.controller import Controller as CoreController
 from daogym.envs.core.layout import Float
 
 from . import layout as at
+from .scenario import ActionMode
 
 if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator
 
-ActionMode = Literal["base_stock", "orders"]
 Actions = NDArray[np.float32]
 
 

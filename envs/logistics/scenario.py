@@ -18,6 +18,7 @@ from .governed import GOVERNED_PARAMETERS
 MODES: tuple[CharterMode, ...] = ("static", "voted", "agentic")
 UNLIMITED_FROM = 1e9
 """A governed parameter whose own limit is as high has no limit by default."""
+ActionMode = Literal["base_stock", "anticipating", "node", "orders"]
 Law = Literal["constant", "poisson", "negative_binomial", "geometric", "normal", "uniform", "step"]
 
 
@@ -189,17 +190,32 @@ class Forecast(StrictModel):
     """Standard deviation of the observed log level about the true one."""
 
 
+class Anticipation(StrictModel):
+    """How levels follow what is known ahead, as shares of the levels; see lookahead.py."""
+
+    base: float = Setting(0.0, ge=-0.9, le=0.9)
+    """Added to every level, whatever is known."""
+    season: float = Setting(0.0, ge=-2.0, le=2.0)
+    """Weight of the mean seasonal factor of the days ahead, less 1."""
+    promotions: float = Setting(0.0, ge=-2.0, le=2.0)
+    """Weight of the share of the days ahead that is promoted (informed track)."""
+    level: float = Setting(0.0, ge=-2.0, le=2.0)
+    """Weight of the mean observed log level of demand (informed track)."""
+
+
 class Actions(StrictModel):
-    """What an action of the mode "base_stock" means."""
+    """What an action of the modes "base_stock" and "anticipating" means."""
 
     multiplier_span: float = Setting(0.5, gt=0.0, le=0.9)
     """At action a, an order-up-to level is its level at 0 times 1 + span a."""
     level_factors: tuple[tuple[float, ...], ...] = ()
     """Of each tier (in the order of the nodes) and good: multiplies the order-up-to levels at
     action 0; empty: 1. The shipped networks' are searched (search.py)."""
+    anticipation: Anticipation | None = None
+    """What action 0 of the mode "anticipating" does beyond; the shipped networks' are searched."""
     fleet_allocation: bool = False
     """Each place that a fleet flies to has an action more: its weight where the hours are scarce
-    (mode "base_stock")."""
+    (not in mode "orders")."""
     whole_orders: bool = False
     """Orders of the mode "orders" are rounded to units."""
 
@@ -230,7 +246,7 @@ class LogisticsScenario(StrictModel):
     name: str = "supply_network"
     version: Literal[0] = 0
     horizon_days: int = Setting(365, ge=1, le=1_000_000)
-    action_mode: Literal["base_stock", "orders"] = "base_stock"
+    action_mode: ActionMode = "base_stock"
     """What the actions of the scenario's own id mean."""
     reward_scale: float = Setting(0.001, gt=0.0)
     """Rewards for learning are USD times this."""
@@ -337,6 +353,11 @@ class LogisticsScenario(StrictModel):
             raise ValueError("nodes: at least one with mean_demand expected")
         if self.actions.fleet_allocation and not any(mode.fleet for mode in self.modes):
             raise ValueError("actions.fleet_allocation: a mode with a fleet is expected")
+        if self.action_mode == "anticipating" and self.actions.anticipation is None:
+            raise ValueError(
+                'action_mode: "anticipating" needs actions.anticipation, weights of '
+                f"{', '.join(Anticipation.model_fields)}"
+            )
         self._check_ranges()
         self.charter.values(self.governed_parameters, modes=MODES)
         return self

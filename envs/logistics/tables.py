@@ -13,6 +13,7 @@ from .layout import (
     CALENDAR_COLUMNS,
     GOOD_COLUMNS,
     I_GOODS,
+    I_LEVEL_ROWS,
     I_NODES,
     LANE_COLUMNS,
     MODE_COLUMNS,
@@ -20,6 +21,7 @@ from .layout import (
     NODE_VALUE_COLUMNS,
     P_CALENDAR,
     P_CELLS,
+    P_DAYS_AHEAD,
     P_GOODS,
     P_LANES,
     P_MODES,
@@ -29,6 +31,7 @@ from .layout import (
     P_PROCESSES,
     P_ROUTE_VALUES,
     P_ROUTES,
+    P_SEASON_AHEAD,
     P_SEEN_PROCESSES,
     PROCESS_COLUMNS,
     ROUTE_COLUMNS,
@@ -106,3 +109,15 @@ def slot_at(pi: Int, slot: int, column: int) -> int:
 def seen_process(pi: Int, i: int) -> int:
     """The i-th process that is observed."""
     return int(pi[pi[P_SEEN_PROCESSES] + i])
+
+
+@inlined_function
+def days_ahead(pi: Int, tier: int) -> int:
+    """Days that a tier's orders have to last for."""
+    return int(pi[pi[P_DAYS_AHEAD] + tier])
+
+
+@inlined_function
+def season_ahead(pf: Float, pi: Int, day_of_year: int, i: int) -> float:
+    """Mean seasonal factor of the days ahead; `i` counts goods within tiers."""
+    return float(pf[pi[P_SEASON_AHEAD] + day_of_year * pi[I_LEVEL_ROWS] * pi[I_GOODS] + i])

@@ -44,6 +44,7 @@ def test_shipped_files_hold_overrides_only(path: Path) -> None:
         ("cost_limits={overload_kwh: 3}", "algo=ppo knows no limits"),
         ("cost_limits={overload_kwh: -3}", "cost_limits.overload_kwh"),
         ("team_share=1.5", "team_share"),
+        ("sde_sample_freq=8", "without use_sde=true"),
         ("run_root=", "run_root"),
         ("learning_rate=.nan", "learning_rate"),
     ],

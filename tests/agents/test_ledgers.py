@@ -141,7 +141,7 @@ def test_evaluate_writes_ledgers(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("scenario", "rule"),
-    [("gpu_week_voted", "congestion_pricing"), ("supply_network_voted", "base_stock")],
+    [("gpu_week_voted", "congestion_pricing"), ("supply_network_voted", "anticipating")],
 )
 def test_every_domain_writes_what_happened(scenario: str, rule: str, tmp_path: Path) -> None:
     """Payments add up to the episode's money, changes of parameters to the rules' path."""

@@ -26,8 +26,15 @@ def weights_of(config: TrainConfig, toy: Any) -> dict[str, np.ndarray[Any, Any]]
     return read_tensors(run.last_file)[0]
 
 
-def test_weights_are_those_of_plain_stable_baselines3(toy_config: Config, toy: Any) -> None:
-    config = toy_config(eval_every_steps=768, checkpoint_every_rollouts=1, tensorboard=True)
+@pytest.mark.parametrize(
+    "lasting", [{}, {"use_sde": True}, {"use_sde": True, "sde_sample_freq": 5}]
+)
+def test_weights_are_those_of_plain_stable_baselines3(
+    toy_config: Config, toy: Any, lasting: dict[str, Any]
+) -> None:
+    config = toy_config(
+        eval_every_steps=768, checkpoint_every_rollouts=1, tensorboard=True, **lasting
+    )
     ours = weights_of(config, toy)
 
     env = SB3VecEnv(toy.make_simulator(num_envs=64, stagger=True))
@@ -44,6 +51,7 @@ def test_weights_are_those_of_plain_stable_baselines3(toy_config: Config, toy: A
         policy_kwargs={"net_arch": [32, 32], "log_std_init": config.log_std_init},
         seed=config.seed,
         device="cpu",
+        **lasting,
     )
     torch.set_num_threads(1)
     model.learn(config.total_steps)

@@ -71,14 +71,15 @@ LIMITED = {
     "normalise_values": True,
     "clip_by_group": True,
 }
+LASTING = {"use_sde": True, "sde_sample_freq": 5, "log_std_init": -2.0}
 TOY = {"total_steps": 12 * 64 * 12, "eval_every_steps": 12 * 64 * 3, "tensorboard": True}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("world", "settings"),
-    [("toy", TOY), ("toy", TOY | LIMITED), ("grid", GRID)],
-    ids=["toy", "toy with limits", "grid"],
+    [("toy", TOY), ("toy", TOY | LIMITED), ("toy", TOY | LASTING), ("grid", GRID)],
+    ids=["toy", "toy with limits", "toy with lasting noise", "grid"],
 )
 def test_a_run_killed_twice_ends_with_the_weights_of_an_unbroken_run(
     toy_config: Callable[..., TrainConfig],

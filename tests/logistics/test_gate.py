@@ -71,7 +71,9 @@ def test_no_action_breaks_a_hard_rule(mode: str) -> None:
 
 
 def test_a_covenant_raises_orders_of_places_with_customers() -> None:
-    without, with_it = under({}), under({"safety_stock_days": 3.0})
+    mode = "base_stock"
+    without = under({}, action_mode=mode)
+    with_it = under({"safety_stock_days": 3.0}, action_mode=mode)
     network = without.domain.network
     floor = network.tables["cells"][at.C_COVENANT_UNITS] + 3.0 * network.local_mean
     free, bound = [], []

@@ -67,7 +67,7 @@ def test_an_order_alone_meets_its_rule_at_its_limit(rules: Any) -> None:
     assert seen > 100
 
 
-@pytest.mark.parametrize("mode", ["base_stock", "node"])
+@pytest.mark.parametrize("mode", ["base_stock", "anticipating", "node"])
 def test_levels_meet_the_covenant_at_their_limits(mode: str) -> None:
     simulator = under({"safety_stock_days": 4.0}, mode)
     bound = 0
@@ -86,17 +86,21 @@ def test_levels_meet_the_covenant_at_their_limits(mode: str) -> None:
     assert bound > 100
 
 
-@pytest.mark.parametrize(("mode", "plants_levels"), [("base_stock", 4), ("node", 12)])
+@pytest.mark.parametrize(
+    ("mode", "plants_levels"), [("base_stock", 4), ("anticipating", 4), ("node", 12)]
+)
 def test_levels_meet_the_allowance_at_their_limits(mode: str, plants_levels: int) -> None:
     simulator = under({"purchase_allowance_usd_per_week": 9_000.0}, mode)
+    # The lowest levels are half of those at action 0, which lie at most half above the scenario's.
+    lowest = 0.75 if mode == "anticipating" else 0.5
     seen = 0
     for day in days(simulator, 20):
         high = action_limits(simulator)[..., 1]
         idle = np.full((simulator.num_envs, simulator.action_size), -1.0)
-        # At the lowest levels, half of those at action 0, no plant orders anything.
+        # At the lowest levels no plant orders anything.
         plants = [simulator.domain.network.node_names.index(f"plant_{k}") for k in (1, 2, 3)]
-        half = 0.5 * simulator.domain.network.base_stock[plants]
-        asks_nothing = (positions(simulator)[:, plants] >= half).all(axis=(1, 2))
+        least = lowest * simulator.domain.network.base_stock[plants]
+        asks_nothing = (positions(simulator)[:, plants] >= least).all(axis=(1, 2))
         for k in range(plants_levels):  # only the plants buy
             bound = (high[:, k] > -1.0) & (high[:, k] < 1.0 - EDGE)
             actions = idle.copy()
