@@ -36,7 +36,10 @@ def one_torch_thread() -> Iterator[None]:
 
 
 # Scenarios that need each compiled kernel of a domain, by the test process that compiles them.
-KERNELS = (("lv_rural_voted", "lv_rural"), ("gpu_week", "supply_network"))
+KERNELS = (
+    ("lv_rural_voted", "lv_rural"),
+    ("gpu_week_voted", "gpu_week", "supply_network_voted", "supply_network"),
+)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
