@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from daogym.agents.config import TrainConfig
+from daogym.agents.runs import RunDirectory
+from daogym.agents.training import train
 from daogym.envs.core.strict import load_mapping
 
 
@@ -74,29 +77,52 @@ def _results_cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Ite
     patch.undo()
 
 
+def toy_settings(root: Path) -> dict[str, Any]:
+    """Settings of a run of seconds that leaves its directory under `root`."""
+    return {
+        "scenario": "toy",
+        "num_envs": 64,
+        "n_steps": 12,
+        "batch_size": 192,
+        "n_epochs": 4,
+        "learning_rate": 3e-3,
+        "net_arch": [32, 32],
+        "total_steps": 12 * 64 * 4,
+        "threads": 1,
+        "torch_threads": 1,
+        "eval_every_steps": 12 * 64 * 2,
+        "eval_episodes": 32,
+        "final_episodes": 40,
+        "checkpoint_every_rollouts": 2,
+        "run_root": str(root / "runs"),
+        "run_name": "toy",
+        "tensorboard": False,
+        "progress": False,
+    }
+
+
 @pytest.fixture
 def toy_config(tmp_path: Path) -> Callable[..., TrainConfig]:
     def make(**changes: Any) -> TrainConfig:
-        settings: dict[str, Any] = {
-            "scenario": "toy",
-            "num_envs": 64,
-            "n_steps": 12,
-            "batch_size": 192,
-            "n_epochs": 4,
-            "learning_rate": 3e-3,
-            "net_arch": [32, 32],
-            "total_steps": 12 * 64 * 4,
-            "threads": 1,
-            "torch_threads": 1,
-            "eval_every_steps": 12 * 64 * 2,
-            "eval_episodes": 32,
-            "final_episodes": 40,
-            "checkpoint_every_rollouts": 2,
-            "run_root": str(tmp_path / "runs"),
-            "run_name": "toy",
-            "tensorboard": False,
-            "progress": False,
-        }
-        return load_mapping({**settings, **changes}, TrainConfig)
+        return load_mapping({**toy_settings(tmp_path), **changes}, TrainConfig)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def _finished_run(
+    toy: ModuleType, tmp_path_factory: pytest.TempPathFactory, _results_cache_of_the_tests: None
+) -> tuple[Path, Path]:
+    root = tmp_path_factory.mktemp("finished")
+    config = load_mapping(toy_settings(root), TrainConfig)
+    path = train(config, make_simulator=toy.make_simulator).path
+    return path, Path(shutil.copytree(path, root / "kept"))
+
+
+@pytest.fixture
+def finished_run(_finished_run: tuple[Path, Path]) -> RunDirectory:
+    """The directory that `train(toy_config())` leaves, whatever earlier tests did to it."""
+    path, kept = _finished_run
+    shutil.rmtree(path)
+    shutil.copytree(kept, path)
+    return RunDirectory.open(path)

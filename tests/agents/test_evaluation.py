@@ -17,6 +17,7 @@ from daogym.agents.comparison import TargetError, compare
 from daogym.agents.config import TrainConfig
 from daogym.agents.evaluation import EPISODE_SEED, EpisodeSet, Outcome, Referee, play
 from daogym.agents.results_cache import ResultsCache
+from daogym.agents.runs import RunDirectory
 from daogym.agents.scoring import results
 from daogym.agents.training import train
 
@@ -85,10 +86,8 @@ def test_the_rule_is_chosen_on_the_validation_split(toy: Any, monkeypatch: Any) 
     assert rows["threshold"].score == pytest.approx(100.0, abs=1e-4)
 
 
-def test_the_json_document_has_the_promised_keys(
-    toy: Any, toy_config: Callable[..., TrainConfig], tmp_path: Path
-) -> None:
-    run = train(toy_config(), make_simulator=toy.make_simulator)
+def test_the_json_document_has_the_promised_keys(toy: Any, finished_run: RunDirectory) -> None:
+    run = finished_run
     targets = [str(run.path), str(run.onnx_file), "noop", "bound"]
     document = compare(targets, TEST, toy.make_simulator).document()
     document = json.loads(json.dumps(document, allow_nan=False))
@@ -212,10 +211,8 @@ def test_expensive_outcomes_are_kept_and_distrusted_when_anything_differs(
     np.testing.assert_array_equal(healed.money, first.money)
 
 
-def test_a_policy_of_another_world_is_refused(
-    toy: Any, toy_config: Callable[..., TrainConfig]
-) -> None:
-    run = train(toy_config(), make_simulator=toy.make_simulator, conclude=False)
+def test_a_policy_of_another_world_is_refused(toy: Any, finished_run: RunDirectory) -> None:
+    run = finished_run
 
     def other(scenario: Any, **options: Any) -> Any:
         from daogym.envs.core.fields import Field, FieldSet
@@ -231,10 +228,10 @@ def test_a_policy_of_another_world_is_refused(
 
 
 def test_a_policy_keeps_its_meaning_where_bounds_differ(
-    toy: Any, toy_config: Callable[..., TrainConfig]
+    toy: Any, finished_run: RunDirectory
 ) -> None:
     """The same world declared with wider price bounds: the same physical actions."""
-    run = train(toy_config(), make_simulator=toy.make_simulator)
+    run = finished_run
 
     def wider(scenario: Any, **options: Any) -> Any:
         from daogym.envs.core.fields import Field, FieldSet

@@ -18,7 +18,6 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from daogym.agents.checkpoint import read_tensors
-from daogym.agents.config import TrainConfig
 from daogym.agents.export import onnx_policy, verify, writer
 from daogym.agents.export.graph import PhysicalActor
 from daogym.agents.export.onnx_policy import OnnxError, OnnxPolicy
@@ -26,7 +25,6 @@ from daogym.agents.export.run import export_run
 from daogym.agents.export.verify import VerificationError, probing_observations
 from daogym.agents.policy import Actor, Contract, load_policy
 from daogym.agents.runs import RunDirectory
-from daogym.agents.training import train
 from daogym.envs.core.fields import Field, FieldSet
 
 OBSERVATIONS = FieldSet(
@@ -130,9 +128,10 @@ def test_a_wrong_export_is_never_written(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_policy_whose_returns_differ_is_never_written(
-    toy: Any, toy_config: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+    toy: Any, finished_run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = train(toy_config(), make_simulator=toy.make_simulator, conclude=False)
+    run = finished_run
+    run.onnx_file.unlink()
     act = OnnxPolicy.act
     monkeypatch.setattr(OnnxPolicy, "act", lambda self, simulator: -act(self, simulator))
     with pytest.raises(VerificationError, match="return differs"):
@@ -141,9 +140,9 @@ def test_a_policy_whose_returns_differ_is_never_written(
 
 
 def test_a_run_exports_its_best_policy(
-    toy: Any, toy_config: Callable[..., TrainConfig], tmp_path: Path
+    toy: Any, finished_run: RunDirectory, tmp_path: Path
 ) -> None:
-    run = train(toy_config(), make_simulator=toy.make_simulator, conclude=False)
+    run = finished_run
     target = tmp_path / "elsewhere.onnx"
     exported = export_run(RunDirectory.open(run.path), toy.make_simulator, target)
     assert exported.source == run.best_file and exported.return_difference <= 1e-4

@@ -15,6 +15,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from daogym.agents.checkpoint import read_tensors
 from daogym.agents.config import TrainConfig
 from daogym.agents.policy import TorchPolicy, load_policy
+from daogym.agents.runs import RunDirectory
 from daogym.agents.training import train
 from daogym.envs.adapters.sb3 import SB3VecEnv
 
@@ -74,8 +75,8 @@ def test_evaluation_and_checkpoints_change_no_weight(toy_config: Config, toy: An
     assert any(not np.array_equal(array, other[name]) for name, array in busy.items())
 
 
-def test_acting_draws_no_random_number(toy_config: Config, toy: Any) -> None:
-    run = train(toy_config(), make_simulator=toy.make_simulator, conclude=False)
+def test_acting_draws_no_random_number(finished_run: RunDirectory, toy: Any) -> None:
+    run = finished_run
     policy = TorchPolicy("policy", *load_policy(run.best_file))
     simulator = toy.make_simulator(num_envs=5)
     simulator.reset(seed=3)
@@ -87,8 +88,8 @@ def test_acting_draws_no_random_number(toy_config: Config, toy: Any) -> None:
     np.testing.assert_array_equal(first, policy.act(simulator))
 
 
-def test_the_learning_rate_falls_to_zero(toy_config: Config, toy: Any) -> None:
-    run = train(toy_config(), make_simulator=toy.make_simulator, conclude=False)
+def test_the_learning_rate_falls_to_zero(finished_run: RunDirectory) -> None:
+    run = finished_run
     lines = run.metrics_file.read_text().splitlines()
     column = lines[0].split(",").index("train/learning_rate")
     rates = [float(line.split(",")[column]) for line in lines[2:]]
