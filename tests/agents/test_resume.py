@@ -114,8 +114,8 @@ def test_a_run_killed_twice_ends_with_the_weights_of_an_unbroken_run(
         assert array.tobytes() == theirs[name].tobytes(), name
 
 
-def test_a_finished_run_resumes_to_itself(toy_config: Callable[..., TrainConfig], toy: Any) -> None:
-    run = train(toy_config(), make_simulator=toy.make_simulator)
+def test_a_finished_run_resumes_to_itself(finished_run: RunDirectory, toy: Any) -> None:
+    run = finished_run
     weights, rows = run.last_file.read_bytes(), rows_of(run.path)
     (run.path / "report.json").unlink()
     resume(run.path, make_simulator=toy.make_simulator)
@@ -137,10 +137,10 @@ def test_nothing_to_resume_is_said(
 
 
 def test_a_changed_setting_or_scenario_is_refused(
-    toy_config: Callable[..., TrainConfig], toy: Any
+    toy_config: Callable[..., TrainConfig], toy: Any, finished_run: RunDirectory
 ) -> None:
     options = {"make_simulator": toy.make_simulator}
-    run = train(toy_config(), **options)
+    run = finished_run
     run.write_config(toy_config(gamma=0.5))
     with pytest.raises(RunError, match="training_hash"):
         resume(run.path, **options)
@@ -149,11 +149,9 @@ def test_a_changed_setting_or_scenario_is_refused(
         resume(run.path, **options)
 
 
-def test_a_checkpoint_of_other_tensors_is_refused(
-    toy_config: Callable[..., TrainConfig], toy: Any
-) -> None:
+def test_a_checkpoint_of_other_tensors_is_refused(toy: Any, finished_run: RunDirectory) -> None:
     options = {"make_simulator": toy.make_simulator}
-    run = train(toy_config(), **options)
+    run = finished_run
     arrays, document = read_tensors(run.checkpoint_file)
     arrays["policy/action_net.weight"] = arrays["policy/action_net.weight"][:, :-1]
     write_tensors(run.checkpoint_file, arrays, document)
@@ -161,10 +159,8 @@ def test_a_checkpoint_of_other_tensors_is_refused(
         resume(run.path, **options)
 
 
-def test_two_processes_never_train_in_one_directory(
-    toy_config: Callable[..., TrainConfig], toy: Any
-) -> None:
+def test_two_processes_never_train_in_one_directory(toy: Any, finished_run: RunDirectory) -> None:
     options = {"make_simulator": toy.make_simulator}
-    run = train(toy_config(), **options)
+    run = finished_run
     with run.lock(), pytest.raises(RunError, match="another process"):
         resume(run.path, **options)
