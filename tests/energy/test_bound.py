@@ -50,10 +50,12 @@ def smallest_gaps(
     chosen = {"date": dates[:lanes]} if dates else None
     gaps = {}
     bound = None
+    simulators = {
+        mode: daogym.make_simulator(scenario, lanes, action_mode=mode, **options)
+        for mode in ("fleet", "device")
+    }
     for controller in [*controllers(), *more]:
-        simulator = daogym.make_simulator(
-            scenario, lanes, action_mode=controller.action_mode, **options
-        )
+        simulator = simulators[controller.action_mode]
         simulator.reset(seed=seed, options=chosen)
         if bound is None:
             bound = upper_bound(simulator)
@@ -112,8 +114,8 @@ def settings(draw: st.DrawFn) -> dict[str, Any]:
         "base": draw(st.sampled_from(["lv_rural", "lv_semiurban"])),
         "tariff": {
             "feed_in_share": feed_in,
-            # Exports must never earn more than imports cost, down to -0.5 EUR/kWh.
-            "import_fee_eur_per_kwh": 0.5 * (1.0 - feed_in) + number(0.0, 0.2),
+            # Exports must never earn more than imports cost, down to -0.5 EUR/kWh, nor by rounding.
+            "import_fee_eur_per_kwh": 0.5 * (1.0 - feed_in) + number(1e-6, 0.2),
         },
         "batteries": {
             "efficiency": number(0.6, 1.0),
