@@ -23,8 +23,6 @@ from typing import Any, TypeVar
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 
-from .callees import CalleeCompiler
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[1]
@@ -150,7 +148,7 @@ def _compiled_once(function: F, **options: Any) -> F:
         return compiled  # type: ignore[no-any-return]
     inner = numba.njit(
         error_model="numpy", fastmath=False, no_cpython_wrapper=True, no_cfunc_wrapper=True,
-        pipeline_class=CalleeCompiler, **options,
+        **options,
     )(function)  # fmt: skip
     compiled.get_call_template = lambda args, kws: inner.get_call_template(
         tuple(numba.types.unliteral(kind) for kind in args),
