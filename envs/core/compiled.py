@@ -23,6 +23,8 @@ from typing import Any, TypeVar
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 
+from .linked import CalleeCompiler, EntryCompiler
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[1]
@@ -148,7 +150,7 @@ def _compiled_once(function: F, **options: Any) -> F:
         return compiled  # type: ignore[no-any-return]
     inner = numba.njit(
         error_model="numpy", fastmath=False, no_cpython_wrapper=True, no_cfunc_wrapper=True,
-        **options,
+        pipeline_class=CalleeCompiler, **options,
     )(function)  # fmt: skip
     compiled.get_call_template = lambda args, kws: inner.get_call_template(
         tuple(numba.types.unliteral(kind) for kind in args),
@@ -162,9 +164,10 @@ def kernel_entry(*, parallel: bool = False) -> Callable[[F], F]:
     """A function called from Python; its machine code is kept in `compiled_folder`."""
 
     def decorate(function: F) -> F:
-        entry = numba.njit(error_model="numpy", fastmath=False, parallel=parallel, nogil=True)(
-            function
-        )
+        entry = numba.njit(
+            error_model="numpy", fastmath=False, parallel=parallel, nogil=True,
+            pipeline_class=EntryCompiler,
+        )(function)  # fmt: skip
         if not numba.config.DISABLE_JIT:
             entry._cache = _SourceHashCache(function)
         return entry  # type: ignore[no-any-return]

@@ -118,6 +118,75 @@ def test_second_process_loads_and_compiles_nothing(
     assert cold["total"] < 120.0 and best < 6.0
 
 
+NESTED = """
+from __future__ import annotations
+import json
+import numpy as np
+from numba import prange
+from numba.core.codegen import JITCodeLibrary
+from daogym.envs.core.compiled import compile_lock, kernel_entry, kernel_function
+
+optimised = []
+optimise = JITCodeLibrary._optimize_final_module
+
+def counting(library):
+    optimised.append(library.name)
+    optimise(library)
+
+JITCodeLibrary._optimize_final_module = counting
+
+@kernel_function
+def leaf(x: float) -> float:
+    if x < 0.0:
+        raise ValueError("below zero")
+    return x * x
+
+@kernel_function
+def middle(x: float) -> float:
+    return leaf(x) + 1.0
+
+@kernel_entry()
+def serial(values, out):
+    for i in range(len(values)):
+        out[i] = middle(values[i])
+
+@kernel_entry(parallel=True)
+def parallel(values, out):
+    for i in prange(len(values)):
+        out[i] = middle(values[i])
+
+values, out = np.arange(4.0), np.zeros((2, 4))
+for entry, row in zip((serial, parallel), out):
+    with compile_lock(entry):
+        entry(values, row)
+try:
+    serial(-values, out[0])
+    message = "nothing was raised"
+except ValueError as error:
+    message = str(error)
+print(json.dumps({"out": out.tolist(), "optimised": optimised, "message": message,
+                  "from_python": leaf(3.0)}))
+"""
+
+
+def test_only_entries_are_optimised_and_errors_come_through(tmp_path: Path) -> None:
+    """Not the functions that they call, nor the body of a parallel loop; also from the cache."""
+    script = tmp_path / "nested.py"
+    script.write_text(NESTED)
+    cold, cached = (finish(start(script, tmp_path / "cache")) for _ in range(2))
+    for found in (cold, cached):
+        assert found["out"] == [[1.0, 2.0, 5.0, 10.0]] * 2
+        assert found["message"] == "below zero" and found["from_python"] == 9.0
+    names = cold["optimised"]
+    assert [n for n in names if n in ("serial", "parallel", "leaf")] == [
+        "serial",
+        "parallel",
+        "leaf",
+    ]
+    assert not any(n == "middle" or "gufunc" in n.lower() for n in names), names
+    assert "serial" not in cached["optimised"] and "parallel" not in cached["optimised"]
+
+
 def test_next_process_hits_the_cache(tiny: Path, tmp_path: Path) -> None:
     first, second = (finish(start(tiny, tmp_path / "cache")) for _ in range(2))
     assert (first["result"], first["hits"], first["misses"]) == (14.0, 0, 1)

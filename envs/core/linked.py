@@ -1,0 +1,84 @@
+"""Machine code once: callees are linked into an entry, and only the entry is optimised.
+
+By default Numba optimises and emits a library for every function that it compiles, with all that
+the function calls linked in, so a leaf is optimised once for each of its callers' callers; a
+parallel loop adds two more rounds over the whole kernel. Here a callee's library holds its code as
+Numba wrote it. The entry links all of them, and LLVM's optimiser and code generator run once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+
+# What Numba calls the libraries of a parallel loop's body and of the wrapper around it.
+_PARFOR_LIBRARIES = ("__numba_parfor_gufunc", "<numba.np.ufunc.wrappers.", "parallelgufuncwrapper")
+
+
+class _NoEnvironments:
+    """A code generator that is told of no environment: a callee has no address to put one at."""
+
+    def __init__(self, codegen: Any) -> None:
+        self._codegen = codegen
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._codegen, name)
+
+    def set_env(self, name: str, environment: Any) -> None:
+        """Entries alone have environments: they talk to Python."""
+
+
+class CalleeLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """Code that other libraries link; it is never run by itself and has no address."""
+
+    @property
+    def codegen(self) -> Any:
+        return _NoEnvironments(self._codegen)
+
+    def get_pointer_to_function(self, name: str) -> int:
+        self._ensure_finalized()
+        return 0
+
+    def _optimize_final_module(self) -> None:
+        """Left to the entry."""
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._verify_declare_only_symbols()
+        self._finalized = True
+
+
+class CalleeCompiler(Compiler):  # type: ignore[misc]
+    """Numba's compiler, into a `CalleeLibrary`."""
+
+    def compile_extra(self, func: Callable[..., Any]) -> Any:
+        self.state.library = CalleeLibrary(self.state.targetctx.codegen(), func.__qualname__)
+        return super().compile_extra(func)
+
+
+class EntryCompiler(Compiler):  # type: ignore[misc]
+    """Numba's compiler; what it makes of a parallel loop goes into libraries of callees."""
+
+    def compile_extra(self, func: Callable[..., Any]) -> Any:
+        with _loops_as_callees(self.state.targetctx.codegen()):
+            return super().compile_extra(func)
+
+
+@contextlib.contextmanager
+def _loops_as_callees(codegen: Any) -> Iterator[None]:
+    plain = codegen.create_library
+
+    def create_library(name: str, **options: Any) -> Any:
+        if name.startswith(_PARFOR_LIBRARIES):
+            return CalleeLibrary(codegen, name, **options)
+        return plain(name, **options)
+
+    codegen.create_library = create_library
+    try:
+        yield
+    finally:
+        codegen.create_library = plain
