@@ -11,6 +11,7 @@ from daogym.envs.dao.lane import (
     advance_charter,
     begin_charter,
     charter_columns,
+    charter_facts,
     observe_charter,
     read_request,
 )
@@ -46,7 +47,7 @@ def begin_governance(
     lane: int, key: Any, charter: Any, pf: Float, pi: Int, sf: Float, si: Int
 ) -> None:
     """The charter at the start of an episode."""
-    column = first_column(charter, pi)
+    column = first_column(charter_facts(charter), pi)
     begin_charter(
         lane, key, charter, S_GOVERNED, pf, pi, sf, si, pi[P_OBSERVATION_LOW] + column,
         pi[P_OBSERVATION_SCALE] + column, int(pf[pi[P_SCALARS] + X_DAO_TREASURY_CENTS]),
@@ -72,7 +73,7 @@ def advance_votes(
 ) -> None:
     """One step of the governor; `step` of the lane already counts the step that is being done."""
     left = pi[pi[P_SIZES] + Z_HORIZON] - si[lane, pi[S_STEP]]
-    column = first_column(charter[:1], pi)
+    column = first_column(charter_facts(charter), pi)
     advance_charter(
         lane, key, charter, S_GOVERNED, pf, pi, sf, si, pi[P_OBSERVATION_LOW] + column,
         pi[P_OBSERVATION_SCALE] + column, left, out, OUT_TERM + T_BOND, OUT_EVENT + E_CAPTURE,

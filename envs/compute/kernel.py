@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from daogym.envs.core.compiled import inlined_function, kernel_entry, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.uncounted import uncounted
+from daogym.envs.dao.lane import charter_facts
 
 from .admission import take_orders
 from .bids import set_by_providers, take_bids
@@ -94,7 +95,7 @@ def step_range(
     width_out = out.shape[2]
     # What an episode ends with, the last columns, is neither cleared nor summed in other steps.
     steady = OUT_WIDTH if len(charter) > 0 else width_out
-    facts = charter[:1]
+    facts = charter_facts(charter)
     for lane in range(low, high):
         if flags[0, lane] == 1:
             for c in range(steady, width_out):
@@ -143,7 +144,7 @@ def step_lane(
 
     hold_action(lane, actions, pi, clean, out)
     if len(charter) > 0:
-        clean = clean[: read_proposal(lane, clean, charter[:1], pi, sf)]
+        clean = clean[: read_proposal(lane, clean, charter_facts(charter), pi, sf)]
     if set_by_providers(pi):
         take_bids(lane, clean, pi, sf)
         clean = clean[:N_OPERATOR]
@@ -185,7 +186,7 @@ def begin_lane(
     """Begin a lane's next episode and write its observation; `spare` takes what it would report."""
     # The lane as a batch of one, so that nothing is booked in the outputs of the step before.
     begin_episode(0, pf, pi, charter, sf[lane : lane + 1], si[lane : lane + 1], spare)
-    write_observation(lane, pf, pi, charter[:1], sf, si, physical, observations[0])
+    write_observation(lane, pf, pi, charter_facts(charter), sf, si, physical, observations[0])
 
 
 @kernel_entry()

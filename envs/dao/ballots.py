@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.mathematics import exp, log
 from daogym.envs.core.random import normal, normal_quantile, uniform, uniform_pair
@@ -98,13 +98,13 @@ def pack_event(offset: int, support: int, voter: int, votes: int) -> int:
     return (offset << STEP_SHIFT) | (support << SUPPORT_SHIFT) | (voter << MEMBER_SHIFT) | votes
 
 
-@kernel_function
+@inlined_function
 def event_offset(event: int) -> int:
     """Steps after the snapshot."""
     return event >> STEP_SHIFT
 
 
-@kernel_function
+@inlined_function
 def event_support(event: int) -> int:
     """0 Against, 1 For, 2 Abstain."""
     return (event >> SUPPORT_SHIFT) & SUPPORT_MASK
@@ -116,7 +116,7 @@ def event_voter(event: int) -> int:
     return (event >> MEMBER_SHIFT) & MEMBER_MASK
 
 
-@kernel_function
+@inlined_function
 def event_votes(event: int) -> int:
     """Votes in base units."""
     return event & VOTES_MASK
@@ -187,7 +187,7 @@ def _merge_cheapest(events: Int, slot: int) -> None:
         events[slot, i] = events[slot, i + 1]
 
 
-@kernel_function
+@inlined_function
 def pop_ballots(clock: Int, events: Int, slot: int, now: int, due: Int) -> int:
     """Add to `due` (Against, For, Abstain) a slot's votes up to step `now`; how many events.
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 
 from .arrivals import PROPOSED, arrivals, draw_proposal, next_arrival
@@ -186,7 +186,7 @@ def _ballots_decide(settings: Int) -> bool:
     return bool(early or settings[G_VETO_MAX_S] > 0)
 
 
-@kernel_function
+@inlined_function
 def quiet_step(lane: int, agenda: int, numbers: Int) -> bool:
     """Do the step if nothing happens in it, which is most of them; else leave it undone.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Int
 
 from .checkpoints import value_at
@@ -57,7 +57,7 @@ def slot_of(proposals: Int, identity: int) -> int:
     return -1
 
 
-@kernel_function
+@inlined_function
 def deadline_of(proposals: Int, slot: int) -> int:
     """Last step of voting; late quorum may have put it off."""
     end: int = proposals[slot, P_SNAPSHOT] + proposals[slot, P_DURATION]
@@ -65,7 +65,7 @@ def deadline_of(proposals: Int, slot: int) -> int:
     return max(end, extended)
 
 
-@kernel_function
+@inlined_function
 def needed_votes(settings: Int, proposals: Int, votes: Int, step: int, slot: int) -> int:
     """Votes that the counting rule asks for, from supply and numerator at the snapshot.
 
@@ -102,7 +102,7 @@ def _vote_succeeded(settings: Int, proposals: Int, votes: Int, step: int, slot: 
     )  # fmt: skip
 
 
-@kernel_function
+@inlined_function
 def ballot_state(settings: Int, proposals: Int, votes: Int, step: int, slot: int) -> int:
     """State without regard to the timelock: what was queued or has expired is `SUCCEEDED`."""
     if proposals[slot, P_ID] == 0:
@@ -126,7 +126,7 @@ def ballot_state(settings: Int, proposals: Int, votes: Int, step: int, slot: int
     return SUCCEEDED if carried else DEFEATED
 
 
-@kernel_function
+@inlined_function
 def state_of(
     settings: Int, proposals: Int, votes: Int, step: int, time_s: int, slot: int
 ) -> int:  # fmt: skip

@@ -5,8 +5,8 @@ share:
 
 - ``charter``: a tuple, empty under a static charter, which compiles kernels without any
   governance; else (charter ints, charter floats, electorate ints, electorate floats, governor
-  rules), see `charter_vectors`. ``facts`` is its first vector alone, in a tuple: each array handed
-  on costs as much as some arithmetic, so what every step calls gets no more.
+  rules), see `Governance.vectors`. ``facts`` is what every step reads of it (`charter_facts`):
+  each array handed on costs as much as some arithmetic.
 - ``at``: place of the part "governed" among the offsets in ``pi`` (`lane_layout`).
 - ``low``, ``scale``: places in ``pf`` of the lower end of the first observed column of proposals,
   and of 2 / (upper end - lower end); the other columns follow.
@@ -76,15 +76,17 @@ from .votes import votes_width
 _GOVERNOR = settings_width(SLOTS)
 _VOTES = votes_width(SLOTS)
 _CENTS = 100.0
+RESTS, REPORTS, ACTS = 0, 1, 2
+"""What `governor_stirs` answers."""
 
 
-@kernel_function
+@inlined_function
 def _row(lane: int, pi: Int, si: Int, part: int, width: int) -> Int:
     first = pi[part]
     return si[lane, first : first + width]
 
 
-@kernel_function
+@inlined_function
 def _governor(lane: int, facts: Any, at: int, pi: Int, si: Int) -> Any:
     """(settings, proposals, votes, clock, events, agenda) of a lane."""
     proposals = _row(lane, pi, si, at + D_PROPOSALS, SLOTS * PROPOSAL_WIDTH)
@@ -100,16 +102,27 @@ def _governor(lane: int, facts: Any, at: int, pi: Int, si: Int) -> Any:
     )
 
 
-@kernel_function
+@inlined_function
 def _values(lane: int, facts: Any, at: int, pi: Int, sf: Float) -> Float:
     first = pi[at + D_GOVERNED]
     return sf[lane, first : first + facts[0][C_PARAMETERS]]
 
 
-@kernel_function
+@inlined_function
 def _view(lane: int, facts: Any, at: int, pi: Int, sf: Float) -> Float:
     n, first = facts[0][C_PARAMETERS], pi[at + D_LIVE_PROPOSALS]
     return sf[lane, first : first + PROPOSAL_ROWS * n].reshape((PROPOSAL_ROWS, n))
+
+
+@inlined_function
+def charter_facts(charter: Any) -> Any:
+    """What every step reads of a charter: (ints, governed parameters, votes of the operator).
+
+    Numbers beside the vector, since each look into an array of a tuple counts it in and out.
+    """
+    if len(charter) > 0:
+        return charter[0], charter[0][C_PARAMETERS], charter[0][C_OPERATOR_VOTES]
+    return ()
 
 
 @kernel_function
@@ -145,14 +158,14 @@ def begin_charter(
         sf[lane, pi[at + D_REQUEST] + k] = 0.0
 
 
-@kernel_function
+@inlined_function
 def prefetch_clock(lane: int, at: int, pi: Int, si: Int) -> None:
     """Ask for the numbers of a lane that come before the agenda, and for its clock."""
     for k in range(0, pi[at + D_AGENDA] + LINE_NUMBERS, LINE_NUMBERS):
         prefetch(si, lane, k)
 
 
-@kernel_function
+@inlined_function
 def prefetch_votes(lane: int, at: int, pi: Int, si: Int) -> None:
     """Ask for governor, proposals and tallies where the step to come is not quiet."""
     agenda = pi[at + D_AGENDA]
@@ -218,15 +231,41 @@ def advance_charter(
 ) -> None:  # fmt: skip
     """One step of the governor as a domain reports it; most steps are quiet and end here at once.
 
+    Where even the arguments cost, ask `governor_stirs` and call `report_charter`.
+
     Args:
         steps_left: of the episode, without the step that is being done; 0 in its last one.
         out: (2, N, width) outputs; row 0 is this step.
         term: column of the bonds that the operator lost, in units of money.
         event: first column of the capture metrics, written in the episode's last step.
     """
-    quiet = quiet_step(lane, pi[at + D_AGENDA], si)
-    if quiet and steps_left > 0 and charter[0][C_OPERATOR_VOTES] < 0:
-        return
+    stirs = governor_stirs(lane, pi[at + D_AGENDA], charter[0][C_OPERATOR_VOTES], si, steps_left)
+    if stirs != RESTS:
+        report_charter(
+            lane, key, charter, at, pf, pi, sf, si, low, scale, steps_left, out, term, event, stirs
+        )  # fmt: skip
+
+
+@inlined_function
+def governor_stirs(lane: int, agenda: int, operator_votes: int, si: Int, steps_left: int) -> int:
+    """`RESTS` where the step is quiet and done; else `REPORTS` (done) or `ACTS` (to be done).
+
+    Args:
+        agenda: column at which the lane's agenda begins.
+        operator_votes: the charter's; below 0 where the operator proposes nothing.
+    """
+    if not quiet_step(lane, agenda, si):
+        return ACTS
+    return RESTS if steps_left > 0 and operator_votes < 0 else REPORTS
+
+
+@kernel_function
+def report_charter(
+    lane: int, key: Any, charter: Any, at: int, pf: Float, pi: Int, sf: Float, si: Int, low: int,
+    scale: int, steps_left: int, out: Float, term: int, event: int, stirs: int,
+) -> None:  # fmt: skip
+    """The rest of `advance_charter`, where the governor stirs."""
+    quiet = stirs == REPORTS
     lost = _govern(lane, key, charter, at, pf, pi, sf, si, low, scale, steps_left, quiet)
     out[0, lane, term] = -lost / _CENTS
     if steps_left <= 0:
@@ -245,31 +284,36 @@ def _see(
     view, seen = pi[at + D_LIVE_PROPOSALS], pi[at + D_SEEN_PROPOSALS]
     n = facts[0][C_PARAMETERS]
     for k in range(PROPOSAL_ROWS * n):
-        sf[lane, seen + k] = normalised(sf[lane, view + k], pf, low + k, scale + k)
+        sf[lane, seen + k] = normalised(sf[lane, view + k], pf[low + k], pf[scale + k])
     for k in range(V_ACTS_AT * n, (V_ACTS_AT + 1) * n):
         sf[lane, seen + k] = sf[lane, view + k]
 
 
-@kernel_function
-def normalised(value: float, pf: Float, low: int, scale: int) -> float:
-    """An observation in its unit as the policy sees it, in [-1, 1]."""
-    share: float = (value - pf[low]) * pf[scale] - 1.0
+@inlined_function
+def normalised(value: float, lowest: float, scale: float) -> float:
+    """An observation in its unit as the policy sees it, in [-1, 1].
+
+    Args:
+        lowest: value seen as -1.
+        scale: 2 / the range.
+    """
+    share: float = (value - lowest) * scale - 1.0
     return min(max(share, -1.0), 1.0)
 
 
-@kernel_function
+@inlined_function
 def proposal_columns(facts: Any) -> int:
     """Observed numbers of live proposals."""
-    return int(PROPOSAL_ROWS * facts[0][C_PARAMETERS])
+    return int(PROPOSAL_ROWS * facts[1])
 
 
-@kernel_function
+@inlined_function
 def operator_columns(facts: Any) -> int:
     """Observed numbers of the operator's bonds: none where it may not propose."""
-    return OPERATOR_FIELDS if facts[0][C_OPERATOR_VOTES] >= 0 else 0
+    return OPERATOR_FIELDS if facts[2] >= 0 else 0
 
 
-@kernel_function
+@inlined_function
 def write_live_proposals(
     lane: int, facts: Any, at: int, pf: Float, pi: Int, sf: Float, si: Int, low: int, scale: int,
     step_h: float, target: Float, first: int,
@@ -280,13 +324,13 @@ def write_live_proposals(
         step_h: hours in a step.
         target: (N, D) observations, normalised.
     """
-    n, seen = facts[0][C_PARAMETERS], pi[at + D_SEEN_PROPOSALS]
+    n, seen = facts[1], pi[at + D_SEEN_PROPOSALS]
     for k in range(PROPOSAL_ROWS * n):
         target[lane, first + k] = sf[lane, seen + k]
     done = si[lane, pi[at + D_AGENDA] + A_STEP]
     for k in range(V_ACTS_AT * n, (V_ACTS_AT + 1) * n):
         hours = hours_until_it_acts(sf[lane, seen + k], done, step_h)
-        target[lane, first + k] = normalised(hours, pf, low + k, scale + k)
+        target[lane, first + k] = normalised(hours, pf[low + k], pf[scale + k])
 
 
 @kernel_function
@@ -306,10 +350,10 @@ def write_bonds(
         _row(lane, pi, si, at + D_ACCOUNTS, GOVERNANCE_ACCOUNTS), own, 0,
     )  # fmt: skip
     for k in range(OPERATOR_FIELDS):
-        target[lane, first + k] = normalised(own[k], pf, low + k, scale + k)
+        target[lane, first + k] = normalised(own[k], pf[low + k], pf[scale + k])
 
 
-@kernel_function
+@inlined_function
 def charter_columns(facts: Any) -> int:
     """Observed numbers of live proposals and bonds together."""
     return proposal_columns(facts) + operator_columns(facts)
@@ -322,7 +366,7 @@ def observe_charter(
 ) -> None:  # fmt: skip
     """Live proposals from column `first` of ``target[lane]`` on, bonds right behind them."""
     write_live_proposals(lane, facts, at, pf, pi, sf, si, low, scale, step_h, target, first)
-    if facts[0][C_OPERATOR_VOTES] >= 0:
+    if facts[2] >= 0:
         n = proposal_columns(facts)
         write_bonds(lane, facts, at, pf, pi, si, low + n, scale + n, target, first + n)
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.fields import Field
 from daogym.envs.core.layout import Float, Int
 
@@ -120,7 +120,7 @@ def _look_at(
         view[V_OWN, p] = 1.0
 
 
-@kernel_function
+@inlined_function
 def hours_until_it_acts(acts_at: float, done: int, step_h: float) -> float:
     """From the end of the step just done; 0 when overdue, held back by a dynamic timelock.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from daogym.envs.core.compiled import kernel_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_int64, as_uint64, episode_key, integer, normal_pair, uniform
 
@@ -269,7 +269,7 @@ def close_sessions(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float
             _draw_session(lane, j, si[lane, pi[S_EV_DAY] + j] + 1, key, pf, pi, sf, si)
 
 
-@kernel_function
+@inlined_function
 def advance_clock(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
     """End of the step: the clock advances, forecasts drift."""
     substeps = pi[pi[P_CALENDAR] + C_SUBSTEPS]
@@ -285,7 +285,7 @@ def advance_clock(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
     sf[lane, pi[S_PV_ERROR]] = persistence * sf[lane, pi[S_PV_ERROR]] + innovation * pv_noise
 
 
-@kernel_function
+@inlined_function
 def begin_day(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
     """Midnight fills the budget, under the rules that the governor left."""
     steps_per_day = QUARTERS_PER_DAY * pi[pi[P_CALENDAR] + C_SUBSTEPS]
@@ -293,7 +293,7 @@ def begin_day(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
         fill_budget(lane, pf, pi, sf)
 
 
-@kernel_function
+@inlined_function
 def advance_halt(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
     """The guardian's circuit breaker looks at the step that has just been done."""
     halt = pi[S_HALT]

@@ -7,13 +7,13 @@ from typing import Any
 from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_uint64
-from daogym.envs.dao.governance_columns import C_OPERATOR_VOTES
 from daogym.envs.dao.lane import (
-    advance_charter,
     begin_charter,
+    charter_facts,
     normalised,
     operator_columns,
     proposal_columns,
+    report_charter,
     write_bonds,
     write_live_proposals,
 )
@@ -41,7 +41,7 @@ from .layout import (
 HALT_FIELDS = 1
 
 
-@kernel_function
+@inlined_function
 def first_column(charter: Any, pi: Int) -> int:
     """Where live proposals begin among the observations; the halt and bonds come after them."""
     after = HALT_FIELDS + operator_columns(charter)
@@ -53,7 +53,7 @@ def begin_governance(
     lane: int, key: Any, charter: Any, pf: Float, pi: Int, sf: Float, si: Int
 ) -> None:
     """The charter at the start of an episode, no halt."""
-    column = first_column(charter, pi)
+    column = first_column(charter_facts(charter), pi)
     begin_charter(
         lane, key, charter, S_GOVERNED, pf, pi, sf, si, pi[P_OBSERVATION_LOW] + column,
         pi[P_OBSERVATION_SCALE] + column, int(pf[pi[P_SCALARS] + X_TREASURY_CENTS]),
@@ -61,21 +61,24 @@ def begin_governance(
     si[lane, pi[S_HALT]] = 0
 
 
-@inlined_function
-def advance_votes(
-    lane: int, charter: Any, pf: Float, pi: Int, sf: Float, si: Int, out: Float
+@kernel_function
+def report_votes(
+    lane: int, charter: Any, pf: Float, pi: Int, sf: Float, si: Int, out: Float, stirs: int
 ) -> None:
-    """One step of the governor; `step` of the lane already counts the step that is being done."""
-    key = as_uint64(si[lane, pi[S_EPISODE_KEY]])
+    """What the governor does in a step in which it stirs (`governor_stirs`).
+
+    The lane's `step` already counts the step that is being done.
+    """
     left = pi[pi[P_CALENDAR] + C_HORIZON] - si[lane, pi[S_STEP]]
-    column = first_column(charter[:1], pi)
-    advance_charter(
-        lane, key, charter, S_GOVERNED, pf, pi, sf, si, pi[P_OBSERVATION_LOW] + column,
-        pi[P_OBSERVATION_SCALE] + column, left, out, OUT_TERM + T_BOND, OUT_EVENT + E_CAPTURE,
+    column = first_column(charter_facts(charter), pi)
+    report_charter(
+        lane, as_uint64(si[lane, pi[S_EPISODE_KEY]]), charter, S_GOVERNED, pf, pi, sf, si,
+        pi[P_OBSERVATION_LOW] + column, pi[P_OBSERVATION_SCALE] + column, left, out,
+        OUT_TERM + T_BOND, OUT_EVENT + E_CAPTURE, stirs,
     )  # fmt: skip
 
 
-@kernel_function
+@inlined_function
 def write_governance(
     lane: int, charter: Any, pf: Float, pi: Int, sf: Float, si: Int, target: Float
 ) -> None:
@@ -92,7 +95,7 @@ def write_governance(
         lane, charter, S_GOVERNED, pf, pi, sf, si, low + c, scale + c, dt_h, target, c
     )  # fmt: skip
     c += proposal_columns(charter)
-    target[lane, c] = normalised(si[lane, pi[S_HALT]] * dt_h, pf, low + c, scale + c)
+    target[lane, c] = normalised(si[lane, pi[S_HALT]] * dt_h, pf[low + c], pf[scale + c])
     c += HALT_FIELDS
-    if charter[0][C_OPERATOR_VOTES] >= 0:
+    if charter[2] >= 0:
         write_bonds(lane, charter, S_GOVERNED, pf, pi, si, low + c, scale + c, target, c)

@@ -16,10 +16,17 @@ from daogym.envs.core.compiled import kernel_entry, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.prefetch import LINE_NUMBERS, prefetch
 from daogym.envs.core.uncounted import uncounted
-from daogym.envs.dao.lane import prefetch_clock, prefetch_votes
+from daogym.envs.dao.lane import (
+    RESTS,
+    charter_facts,
+    governor_stirs,
+    prefetch_clock,
+    prefetch_votes,
+)
+from daogym.envs.dao.lane_layout import D_AGENDA
 
 from .episode import advance_clock, advance_halt, begin_day, begin_episode, close_sessions
-from .govern import advance_votes
+from .govern import report_votes
 from .layout import (
     AUTORESET_NEXT_STEP,
     AUTORESET_SAME_STEP,
@@ -114,7 +121,10 @@ def step_range(
     # What an episode ends with, the last columns, is neither cleared nor summed in other steps.
     steady = OUT_EVENT + E_CAPTURE if len(charter) > 0 else width_out
     market = pi[pi[P_MODES] + M_MARKET] == 1
-    facts = charter[:1]
+    facts = charter_facts(charter)
+    # Kept at hand: after a write to a lane the compiler would look each of them up anew.
+    done_at, step_at, sums_at = pi[S_DONE], pi[S_STEP], pi[S_SUMS]
+    agenda_at = pi[S_GOVERNED + D_AGENDA]
 
     for first in range(low, high, TILE):
         width = min(TILE, high - first)
@@ -135,7 +145,7 @@ def step_range(
             flags[1, lane] = 0
             for c in range(steady):
                 out[0, lane, c] = 0.0
-            if si[lane, pi[S_DONE]] == 1:
+            if si[lane, done_at] == 1:
                 for k in range(n_bus):
                     p_pu[k, e] = 0.0
                     q_pu[k, e] = 0.0
@@ -160,7 +170,7 @@ def step_range(
             measure_trade(pi, p_pu, trade)
         for e in range(width):
             lane = first + e
-            if si[lane, pi[S_DONE]] == 1:
+            if si[lane, done_at] == 1:
                 if autoreset == AUTORESET_NEXT_STEP:
                     begin_episode(lane, pf, pi, charter, sf, si)
                     write_observation(
@@ -171,9 +181,10 @@ def step_range(
             advance_devices(lane, e, pf, pi, sf, si, out, plan, volts, network, j_re, j_im, sweeps)
             close_sessions(lane, pf, pi, sf, si, out)
             advance_clock(lane, pf, pi, sf, si)
-            # Here and not in a function of its own: each call is handed a whole charter.
             if len(charter) > 0:
-                advance_votes(lane, charter, pf, pi, sf, si, out)
+                stirs = governor_stirs(lane, agenda_at, facts[2], si, horizon - si[lane, step_at])
+                if stirs != RESTS:
+                    report_votes(lane, charter, pf, pi, sf, si, out, stirs)
                 advance_halt(lane, pf, pi, sf, si)
             begin_day(lane, pf, pi, sf, si)
             settle_money(lane, e, pf, pi, world, days, sf, si, out, plan)
@@ -182,17 +193,17 @@ def step_range(
                     lane, e, pf, pi, rows, world, days, sf, si, p_pu, trade, out, plan,
                 )  # fmt: skip
             for c in range(steady):
-                sf[lane, pi[S_SUMS] + c] += out[0, lane, c]
-            if si[lane, pi[S_STEP]] < horizon:
+                sf[lane, sums_at + c] += out[0, lane, c]
+            if si[lane, step_at] < horizon:
                 write_observation(
                     lane, pf, pi, world, price_hours, days, facts, sf, si, physical,
                     observations[0],
                 )  # fmt: skip
                 continue
             flags[0, lane] = 1
-            si[lane, pi[S_DONE]] = 1
+            si[lane, done_at] = 1
             for c in range(steady):
-                out[1, lane, c] = sf[lane, pi[S_SUMS] + c]
+                out[1, lane, c] = sf[lane, sums_at + c]
             for c in range(steady, width_out):
                 out[1, lane, c] = out[0, lane, c]
             write_observation(
@@ -251,7 +262,7 @@ def reset_lanes(
 ) -> None:  # fmt: skip
     """Begin the next episode of the masked lanes and write their observations."""
     physical = np.empty(pi[pi[P_SIZES] + Z_OBSERVATION])
-    facts = charter[:1]
+    facts = charter_facts(charter)
     for lane in range(len(si)):
         if mask[lane]:
             begin_episode(lane, pf, pi, charter, sf, si)

@@ -12,7 +12,6 @@ from typing import Any
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
-from daogym.envs.dao.governance_columns import C_PARAMETERS
 
 from .dynamics import clip
 from .feeder import Feeder
@@ -286,7 +285,7 @@ def write_observation(
     c += 10
     shown = N_GOVERNED_STATIC
     if len(charter) > 0:
-        shown = charter[0][C_PARAMETERS]
+        shown = charter[1]
     for g in range(shown):
         physical[c + g] = sf[lane, pi[S_GOVERNED] + g]
     c += shown

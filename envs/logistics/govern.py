@@ -10,6 +10,7 @@ from daogym.envs.dao.lane import (
     advance_charter,
     begin_charter,
     charter_columns,
+    charter_facts,
     observe_charter,
 )
 
@@ -40,7 +41,7 @@ def begin_governance(
     lane: int, key: Any, charter: Any, pf: Float, pi: Int, sf: Float, si: Int
 ) -> None:
     """The charter at the start of an episode."""
-    low = pi[P_OBSERVED] + first_column(charter[:1], pi)
+    low = pi[P_OBSERVED] + first_column(charter_facts(charter), pi)
     begin_charter(
         lane, key, charter, S_GOVERNED, pf, pi, sf, si, low, low + pi[I_OBSERVATION],
         pi[I_RESERVE_CENTS],
@@ -52,7 +53,7 @@ def advance_votes(
     lane: int, key: Any, charter: Any, pf: Float, pi: Int, sf: Float, si: Int, out: Float
 ) -> None:
     """One step of the governor; `step` of the lane already counts the step that is being done."""
-    low = pi[P_OBSERVED] + first_column(charter[:1], pi)
+    low = pi[P_OBSERVED] + first_column(charter_facts(charter), pi)
     advance_charter(
         lane, key, charter, S_GOVERNED, pf, pi, sf, si, low, low + pi[I_OBSERVATION],
         pi[I_HORIZON] - si[lane, pi[S_STEP]], out, OUT_TERM + T_BOND, OUT_WIDTH,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from daogym.envs.core.compiled import kernel_entry, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.uncounted import uncounted
+from daogym.envs.dao.lane import charter_facts
 
 from .demand import draw_day
 from .episode import begin_episode, pass_night
@@ -68,7 +69,7 @@ def step_range(
     out, flags = uncounted(out), uncounted(flags)
     scratch, clean = uncounted(scratch_memory), uncounted(clean_memory)
     region_sums, fleet_hours = uncounted(region_memory), uncounted(fleet_memory)
-    facts = charter[:1]
+    facts = charter_facts(charter)
     for lane in range(low, high):
         # What an episode ends with, the last columns, is neither cleared nor summed in other steps.
         if len(charter) > 0 and flags[0, lane] == 1:
@@ -140,7 +141,7 @@ def reset_lanes(
     observations: Float32,
 ) -> None:  # fmt: skip
     """Begin the next episode of the masked lanes and write their observations."""
-    facts = charter[:1]
+    facts = charter_facts(charter)
     for lane in range(len(si)):
         if mask[lane]:
             begin_episode(lane, pf, pi, charter, sf, si)
