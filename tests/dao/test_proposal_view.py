@@ -56,7 +56,7 @@ def observe(
     n = view.shape[1]
     for p in range(n):
         if view[V_STAGE, p] > 0.0:
-            hours = hours_until_it_acts(view[V_ACTS_AT, p], agenda, STEP_H)
+            hours = hours_until_it_acts(view[V_ACTS_AT, p], agenda[A_STEP], STEP_H)
             out[V_ACTS_AT * n + p] = hours
     write_operator(ints, agenda, operator, accounts, out, view.size)
 
