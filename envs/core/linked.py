@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from llvmlite.binding import Linkage
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
@@ -52,6 +53,21 @@ class CalleeLibrary(JITCodeLibrary):  # type: ignore[misc]
         self._finalized = True
 
 
+class EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """Code that is run, whose callees are its own.
+
+    Numba links callees so that other libraries could share them, and LLVM then may not touch how
+    they are called. As private functions they lose arguments that are not read, of the seven to
+    ten words of each array most, and get constants handed down.
+    """
+
+    def _optimize_final_module(self) -> None:
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
+                function.linkage = Linkage.internal
+        super()._optimize_final_module()
+
+
 class CalleeCompiler(Compiler):  # type: ignore[misc]
     """Numba's compiler, into a `CalleeLibrary`."""
 
@@ -75,7 +91,7 @@ def _loops_as_callees(codegen: Any) -> Iterator[None]:
     def create_library(name: str, **options: Any) -> Any:
         if name.startswith(_PARFOR_LIBRARIES):
             return CalleeLibrary(codegen, name, **options)
-        return plain(name, **options)
+        return EntryLibrary(codegen, name, **options)
 
     codegen.create_library = create_library
     try:
