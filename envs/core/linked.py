@@ -62,9 +62,11 @@ class EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
     """
 
     def _optimize_final_module(self) -> None:
-        for function in self._final_module.functions:
+        # Under their own names the loader would take them for other libraries' functions.
+        for function in list(self._final_module.functions):
             if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
                 function.linkage = Linkage.internal
+                function.name = "private." + function.name
         super()._optimize_final_module()
 
 
@@ -80,7 +82,10 @@ class EntryCompiler(Compiler):  # type: ignore[misc]
     """Numba's compiler; what it makes of a parallel loop goes into libraries of callees."""
 
     def compile_extra(self, func: Callable[..., Any]) -> Any:
-        with _loops_as_callees(self.state.targetctx.codegen()):
+        codegen = self.state.targetctx.codegen()
+        self.state.library = EntryLibrary(codegen, func.__qualname__)
+        self.state.library.enable_object_caching()
+        with _loops_as_callees(codegen):
             return super().compile_extra(func)
 
 
@@ -91,7 +96,7 @@ def _loops_as_callees(codegen: Any) -> Iterator[None]:
     def create_library(name: str, **options: Any) -> Any:
         if name.startswith(_PARFOR_LIBRARIES):
             return CalleeLibrary(codegen, name, **options)
-        return EntryLibrary(codegen, name, **options)
+        return plain(name, **options)
 
     codegen.create_library = create_library
     try:
