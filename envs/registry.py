@@ -148,7 +148,7 @@ def make_simulator(
         split: "train", "validation", "test" or "all": where episodes start.
         action_mode: of the domain; the energy grid has "fleet" (default) and "device", the compute
             market "operator" (default), "scheduler" and "provider", a supply network "base_stock",
-            "node" and "orders" (default: the scenario's).
+            "anticipating", "node" and "orders" (default: the scenario's).
         autoreset, stagger, carry: see `Simulator`.
         episode_days: overrides the scenario's.
         chain_days: one episode of this many days in a row, for continuous operation; observations

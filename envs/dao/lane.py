@@ -78,6 +78,8 @@ _VOTES = votes_width(SLOTS)
 _CENTS = 100.0
 RESTS, REPORTS, ACTS = 0, 1, 2
 """What `governor_stirs` answers."""
+FACT_PARAMETERS, FACT_OPERATOR_VOTES = 1, 2
+"""Places in `charter_facts`, behind the charter's ints."""
 
 
 @inlined_function
@@ -283,10 +285,12 @@ def _see(
     """
     view, seen = pi[at + D_LIVE_PROPOSALS], pi[at + D_SEEN_PROPOSALS]
     n = facts[0][C_PARAMETERS]
-    for k in range(PROPOSAL_ROWS * n):
-        sf[lane, seen + k] = normalised(sf[lane, view + k], pf[low + k], pf[scale + k])
-    for k in range(V_ACTS_AT * n, (V_ACTS_AT + 1) * n):
-        sf[lane, seen + k] = sf[lane, view + k]
+    for row in range(PROPOSAL_ROWS):
+        for k in range(row * n, (row + 1) * n):
+            shown = sf[lane, view + k]
+            if row != V_ACTS_AT:
+                shown = normalised(shown, pf[low + k], pf[scale + k])
+            sf[lane, seen + k] = shown
 
 
 @inlined_function
@@ -304,13 +308,13 @@ def normalised(value: float, lowest: float, scale: float) -> float:
 @inlined_function
 def proposal_columns(facts: Any) -> int:
     """Observed numbers of live proposals."""
-    return int(PROPOSAL_ROWS * facts[1])
+    return int(PROPOSAL_ROWS * facts[FACT_PARAMETERS])
 
 
 @inlined_function
 def operator_columns(facts: Any) -> int:
     """Observed numbers of the operator's bonds: none where it may not propose."""
-    return OPERATOR_FIELDS if facts[2] >= 0 else 0
+    return OPERATOR_FIELDS if facts[FACT_OPERATOR_VOTES] >= 0 else 0
 
 
 @inlined_function
@@ -324,7 +328,7 @@ def write_live_proposals(
         step_h: hours in a step.
         target: (N, D) observations, normalised.
     """
-    n, seen = facts[1], pi[at + D_SEEN_PROPOSALS]
+    n, seen = facts[FACT_PARAMETERS], pi[at + D_SEEN_PROPOSALS]
     for k in range(PROPOSAL_ROWS * n):
         target[lane, first + k] = sf[lane, seen + k]
     done = si[lane, pi[at + D_AGENDA] + A_STEP]
@@ -366,7 +370,7 @@ def observe_charter(
 ) -> None:  # fmt: skip
     """Live proposals from column `first` of ``target[lane]`` on, bonds right behind them."""
     write_live_proposals(lane, facts, at, pf, pi, sf, si, low, scale, step_h, target, first)
-    if facts[2] >= 0:
+    if facts[FACT_OPERATOR_VOTES] >= 0:
         n = proposal_columns(facts)
         write_bonds(lane, facts, at, pf, pi, si, low + n, scale + n, target, first + n)
 

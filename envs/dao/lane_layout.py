@@ -71,7 +71,7 @@ def lane_parts(n_governed: int, shapes: Mapping[str, tuple[int, ...]] | None) ->
         Part("live_proposals", sized(PROPOSAL_ROWS, parameters),
              "live proposal on each parameter, see dao/proposal_view.py"),
         Part("seen_proposals", sized(PROPOSAL_ROWS, parameters),
-             "the same as observed, in [-1, 1], but for the hours until it acts"),
+             "the same as observed, in [-1, 1], but for the step at which it acts"),
         integer("governor", parts["governor"], "settings of the governor"),
         integer("proposals", parts["proposals"], "the governor's proposals"),
         integer("votes", parts["votes"], "accounts' tokens and votes"),

@@ -8,6 +8,7 @@ from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_uint64
 from daogym.envs.dao.lane import (
+    FACT_OPERATOR_VOTES,
     begin_charter,
     charter_facts,
     normalised,
@@ -85,7 +86,7 @@ def write_governance(
     """What is observed of live proposals, the emergency halt, and an operator's bonds.
 
     Args:
-        charter: the charter's own int vector, alone in a tuple.
+        charter: its `charter_facts`.
         target: (N, D) observations, normalised; written from `first_column` to the end.
     """
     low, scale = pi[P_OBSERVATION_LOW], pi[P_OBSERVATION_SCALE]
@@ -97,5 +98,5 @@ def write_governance(
     c += proposal_columns(charter)
     target[lane, c] = normalised(si[lane, pi[S_HALT]] * dt_h, pf[low + c], pf[scale + c])
     c += HALT_FIELDS
-    if charter[2] >= 0:
+    if charter[FACT_OPERATOR_VOTES] >= 0:
         write_bonds(lane, charter, S_GOVERNED, pf, pi, si, low + c, scale + c, target, c)

@@ -17,6 +17,7 @@ from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.prefetch import LINE_NUMBERS, prefetch
 from daogym.envs.core.uncounted import uncounted
 from daogym.envs.dao.lane import (
+    FACT_OPERATOR_VOTES,
     RESTS,
     charter_facts,
     governor_stirs,
@@ -182,7 +183,9 @@ def step_range(
             close_sessions(lane, pf, pi, sf, si, out)
             advance_clock(lane, pf, pi, sf, si)
             if len(charter) > 0:
-                stirs = governor_stirs(lane, agenda_at, facts[2], si, horizon - si[lane, step_at])
+                stirs = governor_stirs(
+                    lane, agenda_at, facts[FACT_OPERATOR_VOTES], si, horizon - si[lane, step_at]
+                )
                 if stirs != RESTS:
                     report_votes(lane, charter, pf, pi, sf, si, out, stirs)
                 advance_halt(lane, pf, pi, sf, si)

@@ -12,6 +12,7 @@ from typing import Any
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.dao.lane import FACT_PARAMETERS
 
 from .dynamics import clip
 from .feeder import Feeder
@@ -195,7 +196,7 @@ def write_observation(
     """Fill `target[lane]`, normalised to [-1, 1].
 
     Args:
-        charter: the charter's own int vector in a tuple, which is empty under a static one.
+        charter: its `charter_facts`, empty under a static one.
         physical: (n_observation,) scratch: the values in their units.
     """
     sizes = pi[P_SIZES]
@@ -285,7 +286,7 @@ def write_observation(
     c += 10
     shown = N_GOVERNED_STATIC
     if len(charter) > 0:
-        shown = charter[1]
+        shown = charter[FACT_PARAMETERS]
     for g in range(shown):
         physical[c + g] = sf[lane, pi[S_GOVERNED] + g]
     c += shown

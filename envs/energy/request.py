@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Float, Int
-from daogym.envs.dao.lane import read_request
+from daogym.envs.dao.lane import FACT_OPERATOR_VOTES, read_request
 from daogym.envs.dao.lane_layout import REQUEST_NUMBERS
 from daogym.envs.dao.rules import budget_reverts, excess, ramp_limited
 
@@ -233,7 +233,7 @@ def make_request(
             clean[e, :] = 0.0
             out[0, lane, OUT_EVENT + E_HALTED_STEPS] = 1.0
             out[0, lane, OUT_EVENT + E_INTERVENTIONS] = 1.0
-        if charter[2] >= 0:
+        if charter[FACT_OPERATOR_VOTES] >= 0:
             first = pi[sizes + Z_ACTION] - REQUEST_NUMBERS
             read_request(
                 lane, charter, S_GOVERNED, pi, sf, clean[e, first], clean[e, first + 1],

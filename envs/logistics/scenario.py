@@ -204,7 +204,7 @@ class Anticipation(StrictModel):
 
 
 class Actions(StrictModel):
-    """What an action of the modes "base_stock" and "anticipating" means."""
+    """What an action means in every mode but "orders"."""
 
     multiplier_span: float = Setting(0.5, gt=0.0, le=0.9)
     """At action a, an order-up-to level is its level at 0 times 1 + span a."""
