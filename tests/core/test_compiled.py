@@ -351,3 +351,35 @@ def test_old_folders_are_pruned_but_not_the_present_one(tiny: Path, tmp_path: Pa
     kept = sorted(p.name for p in (cache / "compiled").iterdir())
     assert folder.name in kept and len(kept) == 8
     assert [p.exists() for p in stale] == [True] * 7 + [False] * 5
+
+
+def test_an_entrys_private_callees_bear_names_of_their_own(tmp_path: Path) -> None:
+    # Under their own names the loader links later kernels to them, whose calls they cannot answer.
+    code = (
+        "import json\n"
+        "import numpy as np\n"
+        "from llvmlite.binding import Linkage\n"
+        "from daogym.envs.core import random\n"
+        "from daogym.envs.core.compiled import kernel_entry\n"
+        "@kernel_entry()\n"
+        "def entry(key, n):\n"
+        "    total = 0.0\n"
+        "    for i in range(n):\n"
+        "        total += random.poisson(key, 5, 7, i, 3.5) + random.normal(key, 2, 7, i)\n"
+        "    return total\n"
+        "entry(np.uint64(20230514), 100)\n"
+        "(made,) = entry.overloads.values()\n"
+        "defined = [f for f in made.library._final_module.functions if not f.is_declaration]\n"
+        "print(json.dumps([[f.name, f.linkage == Linkage.internal] for f in defined]))\n"
+        "assert not any(f.linkage == Linkage.linkonce_odr for f in defined)\n"
+    )
+    path = tmp_path / "private.py"
+    path.write_text(code, encoding="utf-8")
+    environment = {**os.environ, "DAOGYM_CACHE_DIR": str(tmp_path / "cache")}
+    run = [sys.executable, "-P", str(path)]
+    done = subprocess.run(run, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    named = dict(json.loads(done.stdout))
+    assert any(named.values())
+    for name, internal in named.items():
+        assert name.startswith("private.") == internal, name
