@@ -168,11 +168,7 @@ class ComputeDomain(RoomedDomain):
         if self.trace is None:
             return hash_model(self.scenario)[:16]
         digest = hashlib.sha256(hash_model(self.scenario.model_copy(update={"trace": ""})).encode())
-        digest.update(self.trace.monday.isoformat().encode())
-        for column in (
-            self.trace.arrival_s, self.trace.gpus, self.trace.duration_s, self.trace.tier,
-        ):  # fmt: skip
-            digest.update(column.tobytes())
+        digest.update(self.trace.content)
         return digest.hexdigest()[:16]
 
     @property
@@ -198,7 +194,7 @@ class ComputeDomain(RoomedDomain):
             ValueError: neither of them, or an episode cannot begin there.
         """
         if self.trace is not None:
-            return self._trace_day(self.trace, date)
+            return self.trace.day_of(date, self.scenario.episode_days)
         if date.lower() in WEEKDAYS:
             return WEEKDAYS.index(date.lower())
         try:
@@ -207,19 +203,6 @@ class ComputeDomain(RoomedDomain):
             raise ValueError(
                 f"date: YYYY-MM-DD or a weekday such as monday expected, got {date!r}"
             ) from None
-
-    def _trace_day(self, trace: Trace, date: str) -> int:
-        try:
-            day = (calendar_date.fromisoformat(date) - trace.monday.date()).days
-        except ValueError:
-            raise ValueError(f"date: YYYY-MM-DD expected, got {date!r}") from None
-        last = trace.n_days - self.scenario.episode_days
-        if not trace.first_day <= day <= last:
-            raise ValueError(
-                f"date {date}: an episode of {self.scenario.episode_days} days of the trace begins "
-                f"between {trace.date(trace.first_day)} and {trace.date(last)}"
-            )
-        return day
 
     def action_limits(self, simulator: Simulator) -> Float:
         """(N, action size, 2): the least and the most of each number that the gate may let through.

@@ -83,6 +83,30 @@ class Trace:
         """The date of a day that is counted from `monday`."""
         return (self.monday + dt.timedelta(days=day)).date()
 
+    def day_of(self, date: str, episode_days: int) -> int:
+        """Day, counted from the first Monday, of a date on which an episode can begin.
+
+        Raises:
+            ValueError: no date, or the trace does not hold the episode's days from it on.
+        """
+        try:
+            day = (dt.date.fromisoformat(date) - self.monday.date()).days
+        except ValueError:
+            raise ValueError(f"date: YYYY-MM-DD expected, got {date!r}") from None
+        last = self.n_days - episode_days
+        if not self.first_day <= day <= last:
+            raise ValueError(
+                f"date {date}: an episode of {episode_days} days of the trace begins between "
+                f"{self.date(self.first_day)} and {self.date(last)}"
+            )
+        return day
+
+    @property
+    def content(self) -> bytes:
+        """What tells one trace from another: its first Monday and its orders."""
+        columns = (self.arrival_s, self.gpus, self.duration_s, self.tier)
+        return self.monday.isoformat().encode() + b"".join(c.tobytes() for c in columns)
+
 
 def read_trace(path: str | Path) -> Trace:
     """Read and check a trace; the last few are kept as long as their files do not change.
