@@ -13,7 +13,7 @@ from daogym.envs.compute.foresight import true_world
 from daogym.envs.compute.layout import J_ARRIVAL, J_BID, J_GPUS, J_WORK
 
 pytestmark = pytest.mark.kernel
-N = 3
+N = 6
 
 
 def play(settings: Any, name: str | None, seed: int, lanes: int = N) -> Any:

@@ -12,7 +12,7 @@ from daogym.envs.energy.mpc import RollingMpc
 from daogym.envs.energy.scenario import GOVERNED_PARAMETERS
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
-LANES, STEPS = 4, 96
+LANES, STEPS = 6, 96
 LEAST_SHARE = 0.10
 
 

@@ -126,7 +126,7 @@ def test_a_snapshot_holds_the_whole_governor() -> None:
 
 
 def test_nobody_passes_the_bound() -> None:
-    simulator = voted(2, split="test")
+    simulator = voted(4, split="test")
     bound = upper_bound(simulator)
     controllers = (
         SelfConsumption(), PriceThreshold([0.1, 0.85, 0.5, 0.5, 0.0]),
