@@ -70,6 +70,11 @@ MULTI_AGENT = (
     Registration("daogym/EnergyGridProsumers-v0", "lv_rural", {"action_mode": "device"}),
     Registration("daogym/ComputeMarketProviders-v0", "gpu_week", {"action_mode": "provider"}),
     Registration("daogym/LogisticsPlaces-v0", "supply_network", {"action_mode": "node"}),
+    Registration("daogym/EnergyGridGovernor-v0", "lv_rural_steward", {"action_mode": "device"}),
+    Registration(
+        "daogym/ComputeMarketGovernor-v0", "gpu_week_steward", {"action_mode": "provider"}
+    ),
+    Registration("daogym/LogisticsGovernor-v0", "supply_network_steward", {"action_mode": "node"}),
 )
 
 

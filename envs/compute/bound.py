@@ -88,9 +88,9 @@ def upper_bound(simulator: Simulator) -> Float:
 
 
 def take_rates(simulator: Simulator) -> Float:
-    """(N, steps) take rates: those to come, or the lowest where the operator may propose."""
+    """(N, steps) take rates: those to come, or the lowest where actions may change them."""
     domain: Any = simulator.domain
-    if domain.scenario.charter.mode == "agentic":
+    if domain.scenario.charter.answers_actions:
         low, _, _ = domain.governance.floats.reshape(3, -1)
         return np.full((simulator.num_envs, domain.horizon), low[G_TAKE_RATE])
     return np.asarray(true_rules(simulator)[:, :, G_TAKE_RATE])

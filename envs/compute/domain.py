@@ -17,8 +17,9 @@ from daogym.envs.core.strict import hash_model
 from daogym.envs.dao.charter import Mode
 from daogym.envs.dao.episode_ledger import EpisodeLedger
 from daogym.envs.dao.governance_layout import Governance, pack_governance
-from daogym.envs.dao.proposal_view import charter_fields, operator_action_fields
+from daogym.envs.dao.proposal_view import charter_action_fields, charter_fields
 from daogym.envs.dao.staking import duty_width
+from daogym.envs.dao.steward import steward_events
 
 from . import kernel
 from .bids import BID_RISE, refill_at
@@ -69,7 +70,7 @@ if TYPE_CHECKING:
 
 ActionMode = Literal["operator", "scheduler", "provider"]
 ACTION_MODES = get_args(ActionMode)
-MODES: tuple[Mode, ...] = ("static", "voted", "agentic")
+MODES: tuple[Mode, ...] = ("static", "voted", "agentic", "steward")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -142,8 +143,9 @@ class ComputeDomain(RoomedDomain):
                 treasury=True,
             )
         voted = self.governance is not None
-        self.event_names: tuple[str, ...] = EVENTS + VOTED_EVENTS if voted else EVENTS
-        self.out_width = OUT_WIDTH_VOTED if voted else OUT_WIDTH
+        asked = steward_events(scenario.charter)
+        self.event_names: tuple[str, ...] = EVENTS + VOTED_EVENTS + asked if voted else EVENTS
+        self.out_width = OUT_WIDTH_VOTED + len(asked) if voted else OUT_WIDTH
         self.workload = workload(scenario)
         self.jobs_per_h = (
             scenario.orders.arrivals_per_h_per_gpu * scenario.orders.demand * self.gpus
@@ -429,8 +431,7 @@ def _action_fields(domain: ComputeDomain) -> FieldSet:
             Field("refill", "1", low, high, each,
                   "of each provider: up to which its balance fills its stake / least stake"),
         ]  # fmt: skip
-    if domain.scenario.charter.mode == "agentic":
-        fields += operator_action_fields(GOVERNED_PARAMETERS)
+    fields += charter_action_fields(domain.scenario.charter, GOVERNED_PARAMETERS)
     return FieldSet(fields)
 
 

@@ -6,16 +6,14 @@ from typing import Any
 
 from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
-from daogym.envs.dao.governance_columns import C_OPERATOR_VOTES
 from daogym.envs.dao.lane import (
     advance_charter,
+    asked_columns,
     begin_charter,
-    charter_columns,
     charter_facts,
-    observe_charter,
     read_request,
 )
-from daogym.envs.dao.lane_layout import REQUEST_NUMBERS
+from daogym.envs.dao.lane_view import charter_columns, observe_charter
 
 from .layout import (
     E_CAPTURE,
@@ -38,7 +36,7 @@ from .layout import (
 
 @kernel_function
 def first_column(facts: Any, pi: Int) -> int:
-    """Where live proposals begin among the observations; only bonds come after them."""
+    """Where live proposals begin among the observations; only who asks comes after them."""
     return int(pi[pi[P_SIZES] + Z_OBSERVATION] - charter_columns(facts))
 
 
@@ -56,14 +54,11 @@ def begin_governance(
 
 @kernel_function
 def read_proposal(lane: int, clean: Float, facts: Any, pi: Int, sf: Float) -> int:
-    """Keep what the operator proposes in this step; how many actions are the market's."""
-    n = pi[pi[P_SIZES] + Z_ACTION]
-    if facts[0][C_OPERATOR_VOTES] < 0:
-        return int(n)
-    first = n - REQUEST_NUMBERS
-    read_request(
-        lane, facts, S_GOVERNED, pi, sf, clean[first], clean[first + 1], clean[first + 2]
-    )  # fmt: skip
+    """Keep what the action asks of the rules in this step; how many actions are the market's."""
+    asked = asked_columns(facts)
+    first = pi[pi[P_SIZES] + Z_ACTION] - asked
+    if asked > 0:
+        read_request(lane, facts, S_GOVERNED, pi, sf, clean[first:])
     return int(first)
 
 
@@ -84,7 +79,7 @@ def advance_votes(
 def write_governance(
     lane: int, facts: Any, pf: Float, pi: Int, sf: Float, si: Int, target: Float
 ) -> None:
-    """What is observed of live proposals and of an operator's bonds.
+    """What is observed of live proposals and of who asks for changes.
 
     Args:
         target: (N, D) observations, normalised; written from `first_column` to the end.

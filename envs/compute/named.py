@@ -10,7 +10,9 @@ from daogym.envs.core.named import Shelf
 
 from .scenario import ComputeScenario
 
-NAMES = ("gpu_week", "gpu_week_voted", "gpu_week_agentic", "llm_inference", "edge")
+NAMES = (
+    "gpu_week", "gpu_week_voted", "gpu_week_agentic", "gpu_week_steward", "llm_inference", "edge",
+)  # fmt: skip
 
 
 def _beside(path: Path, scenario: ComputeScenario) -> ComputeScenario:

@@ -24,18 +24,23 @@ from daogym.envs.core.shared_control import (
     own_field,
 )
 from daogym.envs.core.simulator import Simulator
+from daogym.envs.dao.governor_seat import with_governor
+from daogym.envs.dao.steward import STEWARD_ACTION
 
 _OBSERVED = (
     "used_share", "up_share", "ask", "reputation", "jail", "offered_share", "stake_cover", "earned",
 )  # fmt: skip
 _SET = ("bid", "offer", "refill")
+_UNSEEN = ("last_action", "up_share", "offered_share", "earned")
+"""Not published: a governor does not see it."""
 OPERATOR, PROVIDERS = "operator", "providers"
 
 
 def seats(domain: Any) -> Seats:
     """The operator, then one agent for each provider; providers of one archetype are of one kind.
 
-    Own money is what the market's accounts say, see party_money.py.
+    Own money is what the market's accounts say, see party_money.py. A steward's governor comes
+    last; as the operator runs the market for the DAO, both earn what its treasury gains.
 
     Raises:
         ValueError: the domain acts in another mode than "provider".
@@ -46,7 +51,7 @@ def seats(domain: Any) -> Seats:
             f"{domain.action_mode!r}"
         )
     seen, done = domain.observation_fields, domain.action_fields
-    alone, decides = common_fields(done, _SET)
+    alone, decides = common_fields(done, (*_SET, STEWARD_ACTION))
     common, shared = common_fields(seen, {*_OBSERVED, "last_action"})
     groups = (
         AgentGroup(OPERATOR, seen, FieldSet(alone)),
@@ -66,9 +71,18 @@ def seats(domain: Any) -> Seats:
             Agent(f"provider_{p}", PROVIDERS, kind),
             np.concatenate([shared, *columns]), np.concatenate(actions),
         ))  # fmt: skip
-    return Seats(groups, tuple(made), OwnMoney(_money("step"), _money("episode")))
+    money = OwnMoney(_money("step"), _money("episode"))
+    return with_governor(
+        Seats(groups, tuple(made), money), domain, _UNSEEN,
+        OwnMoney(_treasury("step"), _treasury("episode")),
+    )  # fmt: skip
 
 
 def _money(span: str) -> Callable[[Simulator], Float]:
     """What all parties gained, USD."""
     return lambda simulator: np.asarray(simulator.state(f"party_{span}_usd"))
+
+
+def _treasury(span: str) -> Callable[[Simulator], Float]:
+    """What the DAO's treasury gained, USD."""
+    return lambda simulator: np.asarray(simulator.state(f"party_{span}_usd")[:, :1])

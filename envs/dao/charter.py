@@ -3,8 +3,9 @@ change them how.
 
 A `static` charter never changes. Under a `voted` one an electorate proposes and votes while the
 agent works: the path of the rules is a function of the seed, whatever the agent does. Under an
-`agentic` one the operator proposes, too, at a bond (`operator_proposals`). The mode is a switch:
-what belongs to another mode waits.
+`agentic` one the operator proposes, too, at a bond (`operator_proposals`). Under a `steward` one
+nobody votes: an agent changes the parameters itself, within their limits and after a timelock
+(`steward`). The mode is a switch: what belongs to another mode waits.
 
 In a scenario, a charter is its settings, the name of a packaged one (`NAMED_CHARTERS`) or the path
 of a YAML file; with ``base`` the settings are laid over one of those.
@@ -41,9 +42,9 @@ from .charter_rules import Rule, RuleTarget, check_rules
 from .charter_stress import StressSettings
 from .electorate import NAMED, ElectorateSettings
 
-Mode = Literal["static", "voted", "agentic"]
+Mode = Literal["static", "voted", "agentic", "steward"]
 
-NAMED_CHARTERS = ("static", "voted", "contested", "agentic", *CASES, *VARIANTS)
+NAMED_CHARTERS = ("static", "voted", "contested", "agentic", "steward", *CASES, *VARIANTS)
 """Packaged charters (`charters/*.yaml`)."""
 
 
@@ -139,6 +140,16 @@ class Charter(StrictModel):
                 )
         if self.mode == "agentic" and self.roles.operator is None:
             raise KeyProblem("mode", "under 'agentic' somebody proposes: name roles.operator")
+        if self.mode == "steward" and not self.governor.has_timelock:
+            raise KeyProblem(
+                "governor.kind",
+                f"a kind with a timelock expected under 'steward', got {self.governor.kind!r}",
+            )
+        if self.mode == "steward" and self.governor.timelock_steps < 1:
+            raise KeyProblem(
+                "governor.timelock_steps",
+                "at least 1 expected under 'steward', got 0: a change is announced before it acts",
+            )
         return self
 
     @model_validator(mode="after")
@@ -175,8 +186,25 @@ class Charter(StrictModel):
 
     @property
     def votes(self) -> bool:
-        """Whether an electorate changes the parameters."""
+        """Whether parameters change while the agent works: by votes, or by a steward."""
         return self.mode != "static"
+
+    @property
+    def answers_actions(self) -> bool:
+        """Whether the path of the rules depends on what agents do."""
+        return self.mode in ("agentic", "steward")
+
+    @property
+    def cycle_steps(self) -> int:
+        """From a proposal, or a steward's announcement, to its execution."""
+        steward = self.mode == "steward"
+        return self.governor.timelock_steps if steward else self.governor.cycle_steps
+
+    @property
+    def longest_cycle_steps(self) -> int:
+        """The same with everything that can put it off."""
+        steward = self.mode == "steward"
+        return self.governor.timelock_steps if steward else self.governor.longest_cycle_steps
 
     def refusal(self, problem: str, *keys: str | int) -> ConfigError:
         """An error about one of its keys, with file and line where it was read from a file."""

@@ -4,7 +4,7 @@ Called from compiled code. The governor is governor.py's, the members are those 
 arrivals.py, what follows from their votes is in governance_events.py and governance_variants.py.
 All of it is a function of the episode's key and of the charter's own state, so under a voted
 charter the path of the rules is fixed by the seed; under an agentic one the operator acts on it,
-too (`operator_proposals`).
+too (`operator_proposals`), and under a steward it is a function of the actions alone (`steward`).
 
 Step and time are one clock: a step counts as a "second" of the timelock. Arrays of a lane (shapes
 in `governance_columns.state_sizes`): ``settings``, ``proposals`` and ``votes`` of the governor,

@@ -46,7 +46,10 @@ from .governance_columns import (
     GUARDIAN,
     MOST_PARAMETERS,
     MOST_QUITTERS,
+    NOBODY_ASKS,
     NOT_CAPTURED,
+    PROPOSAL_NUMBERS,
+    STEWARD_ASKS,
 )
 from .governance_columns import CAPACITY as CAPACITY
 from .governance_columns import SLOTS as SLOTS
@@ -62,6 +65,8 @@ from .governor_rules import (
 )
 
 CYCLES_BEFORE_START = 2
+FIRST_STEP = 1
+"""Of a steward's governor, whose proposals count 0 as no step."""
 HOURS_PER_DAY = 24
 LARGEST_CYCLE_SHARE = 1.0 / 3.0
 _LN_2 = 0.6931471805599453
@@ -89,8 +94,10 @@ class Governance:
 
     @property
     def state_sizes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the int64 state parts of a lane, by name."""
-        return state_sizes(self.parameters)
+        """Shapes of the parts of a lane's state, by name; all int64 but ``request``."""
+        steward = self.ints[C_OPERATOR_VOTES] == STEWARD_ASKS
+        request = self.parameters if steward else PROPOSAL_NUMBERS
+        return {**state_sizes(self.parameters), "request": (request,)}
 
     @property
     def vectors(self) -> tuple[Int, Float, Int, Float, Int]:
@@ -113,22 +120,27 @@ def pack_governance(
         horizon: steps of an episode.
         treasury: whether the domain keeps the DAO's accounts (`governance_money`).
 
+    Under a steward nobody votes: the electorate proposes nothing, and of the governor's settings
+    the timelock and the guardian's veto act.
+
     Raises:
         ConfigError: a cycle from proposal to execution is longer than a third of the episode, so
             that governance would hardly bite inside it, or the charter needs what the domain has
             not.
     """
     settings = charter.governor
-    if settings.cycle_steps > horizon * LARGEST_CYCLE_SHARE:
+    if charter.cycle_steps > horizon * LARGEST_CYCLE_SHARE:
+        what = "timelock" if charter.mode == "steward" else "voting delay + period + timelock"
         raise charter.refusal(
-            f"a cycle of {settings.cycle_steps} steps (voting delay + period + timelock) was "
+            f"a cycle of {charter.cycle_steps} steps ({what}) was "
             f"given; at most a third of an episode's {horizon} steps is allowed: shorten the "
             "cycle or lengthen the episode",
             "governor",
         )
     if len(governed) > MOST_PARAMETERS:
         raise ValueError(f"governed: at most {MOST_PARAMETERS} parameters, got {len(governed)}")
-    if settings.kind == "moloch" and not treasury:
+    moloch = settings.kind == "moloch" and charter.mode != "steward"
+    if moloch and not treasury:
         raise charter.refusal("'moloch' pays leavers: this domain keeps no treasury",
                               "governor", "kind")  # fmt: skip
     if charter.mode == "agentic" and not treasury:
@@ -146,22 +158,23 @@ def pack_governance(
     change = np.array([p.largest_change for p in governed])
     electorate = _electorate(charter, (initial - low) / (high - low), steps_per_day)
     voters = len(electorate.weights)
-    if settings.kind == "moloch" and voters > MOST_QUITTERS:
+    if moloch and voters > MOST_QUITTERS:
         raise charter.refusal(f"at most {MOST_QUITTERS} voters under 'moloch', got {voters}",
                               "electorate")  # fmt: skip
     return Governance(
         _charter_ints(charter, governed, steps_per_day, horizon),
         np.concatenate([low, high, change]),
-        _governor_rules(settings, int(electorate.ints[I_SUPPLY])),
+        _steward_rules(settings)
+        if charter.mode == "steward"
+        else _governor_rules(settings, int(electorate.ints[I_SUPPLY])),
         electorate,
     )
 
 
 def _electorate(charter: Charter, centres: Float, steps_per_day: int) -> Electorate:
     settings = charter.electorate_settings
-    arrivals = settings.arrivals.model_copy(
-        update={"per_step": charter.proposals_per_day / steps_per_day}
-    )
+    a_day = 0.0 if charter.mode == "steward" else charter.proposals_per_day
+    arrivals = settings.arrivals.model_copy(update={"per_step": a_day / steps_per_day})
     timing = settings.timing
     if timing.count_steps == 0:
         hourly = max(steps_per_day // HOURS_PER_DAY, 1)
@@ -197,19 +210,21 @@ def _charter_ints(
     settings, n = charter.governor, len(governed)
     header = np.zeros(C_HEADER, dtype=np.int64)
     header[C_PARAMETERS] = n
-    header[C_EARLIER_STEPS] = CYCLES_BEFORE_START * settings.cycle_steps
+    steward = charter.mode == "steward"
+    earlier = FIRST_STEP if steward else CYCLES_BEFORE_START * settings.cycle_steps
+    header[C_EARLIER_STEPS] = earlier
     header[C_EPISODE_STEPS] = horizon
-    header[C_LONGEST_CYCLE] = settings.longest_cycle_steps
+    header[C_LONGEST_CYCLE] = charter.longest_cycle_steps
     guardian = charter.roles.guardian
     header[C_REACTION] = -1 if guardian is None else guardian.reaction_steps
-    moloch = settings.kind == "moloch"
+    moloch = settings.kind == "moloch" and not steward
     header[C_LEAVE_ABOVE_PPB] = round(settings.rage_quit.leave_above * 1e9) if moloch else -1
     conviction = settings.conviction
     halved = exp_array(np.array([-_LN_2 / conviction.half_life_steps]))
     header[C_DECAY_PPM] = round(float(halved[0]) * PPM)
     header[C_LARGEST_SHARE_PPM] = round(conviction.largest_share * PPM)
     header[C_WEIGHT_PPM] = max(round(conviction.weight * PPM), 1)
-    header[C_OPERATOR_VOTES] = -1
+    header[C_OPERATOR_VOTES] = STEWARD_ASKS if steward else NOBODY_ASKS
     operator = charter.roles.operator
     if charter.mode == "agentic" and operator is not None:
         header[C_OPERATOR_VOTES] = _votes_of(charter, operator.votes_ppm)
@@ -241,6 +256,17 @@ def _charter_ints(
         header[C_PATHS] = len(table)
         paths = table.reshape(-1)
     return np.concatenate([header, blocks.reshape(-1), paths])
+
+
+def _steward_rules(settings: GovernorSettings) -> Int:
+    """No quorum and no threshold: what stands in the timelock was carried by the steward alone."""
+    rules = openzeppelin_rules(
+        voting_delay=1, voting_period=1, proposal_threshold=0, quorum_numerator=0,
+        min_delay_s=settings.timelock_steps, late_quorum_extension=0, static_supply=0,
+    )  # fmt: skip
+    if settings.guardian_veto is not None:
+        rules[G_GUARDIAN] = GUARDIAN
+    return rules
 
 
 def _governor_rules(settings: GovernorSettings, supply: int) -> Int:

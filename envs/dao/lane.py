@@ -1,4 +1,4 @@
-"""The charter of one lane, for any domain: begun with the episode, moved on by a step, observed.
+"""The charter of one lane, for any domain: begun with the episode, moved on by a step.
 
 Only slices the lane's state for the other rooms of envs/dao; the rules are there. What the calls
 share:
@@ -15,8 +15,6 @@ share:
 from __future__ import annotations
 
 from typing import Any
-
-import numpy as np
 
 from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
@@ -35,7 +33,10 @@ from .governance_columns import (
     C_OPERATOR_VOTES,
     C_PARAMETERS,
     CAPACITY,
+    NOBODY_ASKS,
+    PROPOSAL_NUMBERS,
     SLOTS,
+    STEWARD_ASKS,
 )
 from .governance_money import (
     GOVERNANCE_ACCOUNTS,
@@ -57,20 +58,18 @@ from .lane_layout import (
     D_OPERATOR,
     D_PROPOSALS,
     D_REQUEST,
-    D_SEEN_PROPOSALS,
     D_VOTES,
-    REQUEST_NUMBERS,
+    FACT_OPERATOR_VOTES,
+    row,
 )
+from .lane_view import keep_seen
 from .operator_proposals import OPERATOR_WIDTH, PROPOSED, begin_operator, operator_proposal
 from .proposal_view import (
-    OPERATOR_FIELDS,
     PROPOSAL_ROWS,
-    V_ACTS_AT,
-    hours_until_it_acts,
     look_at_counted,
     look_at_proposals,
-    write_operator,
 )
+from .steward import STEWARD_NAMES, steward_changes, write_steward_counts
 from .votes import votes_width
 
 _GOVERNOR = settings_width(SLOTS)
@@ -78,29 +77,21 @@ _VOTES = votes_width(SLOTS)
 _CENTS = 100.0
 RESTS, REPORTS, ACTS = 0, 1, 2
 """What `governor_stirs` answers."""
-FACT_PARAMETERS, FACT_OPERATOR_VOTES = 1, 2
-"""Places in `charter_facts`, behind the charter's ints."""
-
-
-@inlined_function
-def _row(lane: int, pi: Int, si: Int, part: int, width: int) -> Int:
-    first = pi[part]
-    return si[lane, first : first + width]
 
 
 @inlined_function
 def _governor(lane: int, facts: Any, at: int, pi: Int, si: Int) -> Any:
     """(settings, proposals, votes, clock, events, agenda) of a lane."""
-    proposals = _row(lane, pi, si, at + D_PROPOSALS, SLOTS * PROPOSAL_WIDTH)
-    clock = _row(lane, pi, si, at + D_BALLOT_CLOCK, BALLOT_ROWS * SLOTS)
-    ballots = _row(lane, pi, si, at + D_BALLOTS, SLOTS * (CAPACITY + 1))
+    proposals = row(lane, pi, si, at + D_PROPOSALS, SLOTS * PROPOSAL_WIDTH)
+    clock = row(lane, pi, si, at + D_BALLOT_CLOCK, BALLOT_ROWS * SLOTS)
+    ballots = row(lane, pi, si, at + D_BALLOTS, SLOTS * (CAPACITY + 1))
     return (
-        _row(lane, pi, si, at + D_GOVERNOR, _GOVERNOR),
+        row(lane, pi, si, at + D_GOVERNOR, _GOVERNOR),
         proposals.reshape((SLOTS, PROPOSAL_WIDTH)),
-        _row(lane, pi, si, at + D_VOTES, _VOTES).reshape((1, _VOTES)),
+        row(lane, pi, si, at + D_VOTES, _VOTES).reshape((1, _VOTES)),
         clock.reshape((BALLOT_ROWS, SLOTS)),
         ballots.reshape((SLOTS, CAPACITY + 1)),
-        _row(lane, pi, si, at + D_AGENDA, A_HEADER + facts[0][C_PARAMETERS]),
+        row(lane, pi, si, at + D_AGENDA, A_HEADER + facts[0][C_PARAMETERS]),
     )
 
 
@@ -114,6 +105,13 @@ def _values(lane: int, facts: Any, at: int, pi: Int, sf: Float) -> Float:
 def _view(lane: int, facts: Any, at: int, pi: Int, sf: Float) -> Float:
     n, first = facts[0][C_PARAMETERS], pi[at + D_LIVE_PROPOSALS]
     return sf[lane, first : first + PROPOSAL_ROWS * n].reshape((PROPOSAL_ROWS, n))
+
+
+@inlined_function
+def _request_width(facts: Any) -> int:
+    """Numbers that a lane keeps of a request."""
+    steward = facts[0][C_OPERATOR_VOTES] == STEWARD_ASKS
+    return int(facts[0][C_PARAMETERS]) if steward else PROPOSAL_NUMBERS
 
 
 @inlined_function
@@ -150,13 +148,13 @@ def begin_charter(
         charter[0], charter[1], settings, proposals, votes, agenda, values,
         _view(lane, charter, at, pi, sf),
     )  # fmt: skip
-    _see(lane, charter, at, pf, pi, sf, low, scale)
-    begin_operator(_row(lane, pi, si, at + D_OPERATOR, OPERATOR_WIDTH))
+    keep_seen(lane, charter, at, pf, pi, sf, low, scale)
+    begin_operator(row(lane, pi, si, at + D_OPERATOR, OPERATOR_WIDTH))
     begin_accounts(
-        charter[0], _row(lane, pi, si, at + D_ACCOUNTS, GOVERNANCE_ACCOUNTS),
-        _row(lane, pi, si, at + D_BOOKS, BOOKS[0] * BOOKS[1]).reshape(BOOKS), treasury_cents,
+        charter[0], row(lane, pi, si, at + D_ACCOUNTS, GOVERNANCE_ACCOUNTS),
+        row(lane, pi, si, at + D_BOOKS, BOOKS[0] * BOOKS[1]).reshape(BOOKS), treasury_cents,
     )  # fmt: skip
-    for k in range(REQUEST_NUMBERS):
+    for k in range(_request_width(charter)):
         sf[lane, pi[at + D_REQUEST] + k] = 0.0
 
 
@@ -199,15 +197,24 @@ def _govern(
             key, charter[0], charter[1], charter[2], charter[3], settings, proposals, votes,
             clock, events, agenda, values,
         )  # fmt: skip
-    accounts = _row(lane, pi, si, at + D_ACCOUNTS, GOVERNANCE_ACCOUNTS)
+    accounts = row(lane, pi, si, at + D_ACCOUNTS, GOVERNANCE_ACCOUNTS)
     if charter[0][C_OPERATOR_VOTES] >= 0:
         request = pi[at + D_REQUEST]
         answer = operator_proposal(
             charter[0], charter[1], settings, proposals, votes, agenda, values,
-            _row(lane, pi, si, at + D_OPERATOR, OPERATOR_WIDTH), accounts, steps_left,
+            row(lane, pi, si, at + D_OPERATOR, OPERATOR_WIDTH), accounts, steps_left,
             sf[lane, request], sf[lane, request + 1], sf[lane, request + 2],
         )  # fmt: skip
         if answer == PROPOSED:
+            changed |= ALL_CHANGED
+    elif charter[0][C_OPERATOR_VOTES] == STEWARD_ASKS:
+        request = pi[at + D_REQUEST]
+        announced = steward_changes(
+            charter[0], charter[1], settings, proposals, votes, agenda, values,
+            row(lane, pi, si, at + D_OPERATOR, OPERATOR_WIDTH), steps_left,
+            sf[lane, request : request + charter[0][C_PARAMETERS]],
+        )  # fmt: skip
+        if announced > 0:
             changed |= ALL_CHANGED
     _, lost, _ = settle_governance(settings, agenda, accounts)
     if steps_left <= 0:
@@ -222,7 +229,7 @@ def _govern(
             look_at_counted(
                 charter[0], charter[1], settings, proposals, votes, agenda, changed, view
             )  # fmt: skip
-        _see(lane, charter, at, pf, pi, sf, low, scale)
+        keep_seen(lane, charter, at, pf, pi, sf, low, scale)
     return int(lost)
 
 
@@ -239,7 +246,8 @@ def advance_charter(
         steps_left: of the episode, without the step that is being done; 0 in its last one.
         out: (2, N, width) outputs; row 0 is this step.
         term: column of the bonds that the operator lost, in units of money.
-        event: first column of the capture metrics, written in the episode's last step.
+        event: first column of the capture metrics, behind them a steward's counts, written in the
+            episode's last step.
     """
     stirs = governor_stirs(lane, pi[at + D_AGENDA], charter[0][C_OPERATOR_VOTES], si, steps_left)
     if stirs != RESTS:
@@ -254,11 +262,11 @@ def governor_stirs(lane: int, agenda: int, operator_votes: int, si: Int, steps_l
 
     Args:
         agenda: column at which the lane's agenda begins.
-        operator_votes: the charter's; below 0 where the operator proposes nothing.
+        operator_votes: the charter's; `NOBODY_ASKS` where no action asks for anything.
     """
     if not quiet_step(lane, agenda, si):
         return ACTS
-    return RESTS if steps_left > 0 and operator_votes < 0 else REPORTS
+    return RESTS if steps_left > 0 and operator_votes == NOBODY_ASKS else REPORTS
 
 
 @kernel_function
@@ -271,119 +279,51 @@ def report_charter(
     lost = _govern(lane, key, charter, at, pf, pi, sf, si, low, scale, steps_left, quiet)
     out[0, lane, term] = -lost / _CENTS
     if steps_left <= 0:
-        agenda = _row(lane, pi, si, at + D_AGENDA, A_HEADER + charter[0][C_PARAMETERS])
+        agenda = row(lane, pi, si, at + D_AGENDA, A_HEADER + charter[0][C_PARAMETERS])
         capture_numbers(agenda, out[0, lane, event : event + len(CAPTURE_NAMES)])
-
-
-@kernel_function
-def _see(
-    lane: int, facts: Any, at: int, pf: Float, pi: Int, sf: Float, low: int, scale: int
-) -> None:
-    """Keep live proposals as they are observed until the next ballot or change.
-
-    When they act stays a step of the governor's clock, since the hours until then run on.
-    """
-    view, seen = pi[at + D_LIVE_PROPOSALS], pi[at + D_SEEN_PROPOSALS]
-    n = facts[0][C_PARAMETERS]
-    for row in range(PROPOSAL_ROWS):
-        for k in range(row * n, (row + 1) * n):
-            shown = sf[lane, view + k]
-            if row != V_ACTS_AT:
-                shown = normalised(shown, pf[low + k], pf[scale + k])
-            sf[lane, seen + k] = shown
+        if charter[0][C_OPERATOR_VOTES] == STEWARD_ASKS:
+            counts = event + len(CAPTURE_NAMES)
+            write_steward_counts(
+                row(lane, pi, si, at + D_OPERATOR, OPERATOR_WIDTH),
+                out[0, lane, counts : counts + len(STEWARD_NAMES)],
+            )
 
 
 @inlined_function
-def normalised(value: float, lowest: float, scale: float) -> float:
-    """An observation in its unit as the policy sees it, in [-1, 1].
+def asked_columns(facts: Any) -> int:
+    """Numbers at the end of an action that ask for changes of the rules; 0 where none does."""
+    if facts[FACT_OPERATOR_VOTES] == NOBODY_ASKS:
+        return 0
+    if facts[FACT_OPERATOR_VOTES] == STEWARD_ASKS:
+        return changeable(facts[0])
+    return PROPOSAL_NUMBERS
+
+
+@kernel_function
+def changeable(charter_ints: Int) -> int:
+    """How many parameters can be changed."""
+    count = 0
+    for p in range(charter_ints[C_PARAMETERS]):
+        count += 1 if charter_ints[C_HEADER + C_INTERVAL_BLOCK + p] > 0 else 0
+    return count
+
+
+@kernel_function
+def read_request(lane: int, facts: Any, at: int, pi: Int, sf: Float, asked: Float) -> None:
+    """What an action asks for in this step, kept in units.
 
     Args:
-        lowest: value seen as -1.
-        scale: 2 / the range.
+        asked: (`asked_columns`,) the last numbers of the normalised action.
     """
-    share: float = (value - lowest) * scale - 1.0
-    return min(max(share, -1.0), 1.0)
-
-
-@inlined_function
-def proposal_columns(facts: Any) -> int:
-    """Observed numbers of live proposals."""
-    return int(PROPOSAL_ROWS * facts[FACT_PARAMETERS])
-
-
-@inlined_function
-def operator_columns(facts: Any) -> int:
-    """Observed numbers of the operator's bonds: none where it may not propose."""
-    return OPERATOR_FIELDS if facts[FACT_OPERATOR_VOTES] >= 0 else 0
-
-
-@inlined_function
-def write_live_proposals(
-    lane: int, facts: Any, at: int, pf: Float, pi: Int, sf: Float, si: Int, low: int, scale: int,
-    step_h: float, target: Float, first: int,
-) -> None:  # fmt: skip
-    """What is observed of live proposals, from column `first` of ``target[lane]`` on.
-
-    Args:
-        step_h: hours in a step.
-        target: (N, D) observations, normalised.
-    """
-    n, seen = facts[FACT_PARAMETERS], pi[at + D_SEEN_PROPOSALS]
-    for k in range(PROPOSAL_ROWS * n):
-        target[lane, first + k] = sf[lane, seen + k]
-    done = si[lane, pi[at + D_AGENDA] + A_STEP]
-    for k in range(V_ACTS_AT * n, (V_ACTS_AT + 1) * n):
-        hours = hours_until_it_acts(sf[lane, seen + k], done, step_h)
-        target[lane, first + k] = normalised(hours, pf[low + k], pf[scale + k])
-
-
-@kernel_function
-def write_bonds(
-    lane: int, facts: Any, at: int, pf: Float, pi: Int, si: Int, low: int, scale: int,
-    target: Float, first: int,
-) -> None:  # fmt: skip
-    """What is observed of an operator's bonds, from column `first` of ``target[lane]`` on.
-
-    Args:
-        low, scale: places of the first of these columns.
-    """
-    own = np.empty(OPERATOR_FIELDS)
-    write_operator(
-        facts[0], _row(lane, pi, si, at + D_AGENDA, A_HEADER + facts[0][C_PARAMETERS]),
-        _row(lane, pi, si, at + D_OPERATOR, OPERATOR_WIDTH),
-        _row(lane, pi, si, at + D_ACCOUNTS, GOVERNANCE_ACCOUNTS), own, 0,
-    )  # fmt: skip
-    for k in range(OPERATOR_FIELDS):
-        target[lane, first + k] = normalised(own[k], pf[low + k], pf[scale + k])
-
-
-@inlined_function
-def charter_columns(facts: Any) -> int:
-    """Observed numbers of live proposals and bonds together."""
-    return proposal_columns(facts) + operator_columns(facts)
-
-
-@kernel_function
-def observe_charter(
-    lane: int, facts: Any, at: int, pf: Float, pi: Int, sf: Float, si: Int, low: int, scale: int,
-    step_h: float, target: Float, first: int,
-) -> None:  # fmt: skip
-    """Live proposals from column `first` of ``target[lane]`` on, bonds right behind them."""
-    write_live_proposals(lane, facts, at, pf, pi, sf, si, low, scale, step_h, target, first)
-    if facts[FACT_OPERATOR_VOTES] >= 0:
-        n = proposal_columns(facts)
-        write_bonds(lane, facts, at, pf, pi, si, low + n, scale + n, target, first + n)
-
-
-@kernel_function
-def read_request(
-    lane: int, facts: Any, at: int, pi: Int, sf: Float, which: float, how_far: float, now: float
-) -> None:
-    """The operator's proposal of this step: the three normalised actions, in their units."""
-    choices = 0
-    for p in range(facts[0][C_PARAMETERS]):
-        choices += 1 if facts[0][C_HEADER + C_INTERVAL_BLOCK + p] > 0 else 0
     request = pi[at + D_REQUEST]
-    sf[lane, request] = 0.5 * (which + 1.0) * choices
-    sf[lane, request + 1] = how_far
-    sf[lane, request + 2] = now
+    if facts[FACT_OPERATOR_VOTES] == STEWARD_ASKS:
+        k = 0
+        for p in range(facts[0][C_PARAMETERS]):
+            sf[lane, request + p] = 0.0
+            if facts[0][C_HEADER + C_INTERVAL_BLOCK + p] > 0:
+                sf[lane, request + p] = asked[k]
+                k += 1
+    else:
+        sf[lane, request] = 0.5 * (asked[0] + 1.0) * changeable(facts[0])
+        sf[lane, request + 1] = asked[1]
+        sf[lane, request + 2] = asked[2]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from daogym.envs.core.layout import Part
+from daogym.envs.core.compiled import inlined_function
+from daogym.envs.core.layout import Int, Part
 
 from .governance_columns import A_HEADER
 from .governance_money import GOVERNANCE_ACCOUNTS, PURPOSE_OPENING
@@ -24,9 +25,16 @@ LANE_PARTS = (
     D_SEEN_PROPOSALS, D_GOVERNOR, D_PROPOSALS, D_VOTES, D_BALLOT_CLOCK, D_BALLOTS,
 ) = range(13)  # fmt: skip
 N_LANE_PARTS = 13
-REQUEST_NUMBERS = 3
+FACT_PARAMETERS, FACT_OPERATOR_VOTES = 1, 2
+"""Places in `lane.charter_facts`, behind the charter's ints."""
 BOOKS = (PURPOSE_OPENING + 1, 2)
 """Shape of a lane's totals of minted and burned cents."""
+
+
+@inlined_function
+def row(lane: int, pi: Int, si: Int, part: int, width: int) -> Int:
+    first = pi[part]
+    return si[lane, first : first + width]
 
 
 def lane_parts(n_governed: int, shapes: Mapping[str, tuple[int, ...]] | None) -> list[Part]:
@@ -44,7 +52,7 @@ def lane_parts(n_governed: int, shapes: Mapping[str, tuple[int, ...]] | None) ->
     """
     voted = shapes is not None
     parts = shapes or dict.fromkeys(
-        ("governor", "proposals", "votes", "ballot_clock", "ballots", "agenda"), (0,)
+        ("governor", "proposals", "votes", "ballot_clock", "ballots", "agenda", "request"), (0,)
     )
     parameters = parts["agenda"][0] - A_HEADER if voted else 0
     if parameters > n_governed:
@@ -61,10 +69,10 @@ def lane_parts(n_governed: int, shapes: Mapping[str, tuple[int, ...]] | None) ->
     return [
         Part("governed", (n_governed,), "charter parameters in force"),
         integer("agenda", parts["agenda"], "the governor's clock and changes so far"),
-        Part("request", sized(REQUEST_NUMBERS),
-             "the operator's proposal in this step: which, how far, whether"),
+        Part("request", parts["request"],
+             "the operator's proposal in this step: which, how far, whether; a steward's changes"),
         integer("operator", sized(OPERATOR_WIDTH),
-                "step of the operator's last proposal, and the answers to its requests"),
+                "step of the operator's last proposal; answers to its requests or a steward's"),
         integer("accounts", sized(GOVERNANCE_ACCOUNTS),
                 "cents of treasury, operator, escrow, and those who left or took"),
         integer("books", sized(*BOOKS), "cents minted and burned, all and by purpose"),

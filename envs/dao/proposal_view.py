@@ -43,6 +43,7 @@ from .governor_layout import (
 )
 from .governor_state import deadline_of, needed_votes, state_of
 from .operator_proposals import ASKS_ABOVE, O_LAST_STEP
+from .steward import steward_action_fields, steward_fields
 
 STAGE_PENDING, STAGE_VOTING, STAGE_QUEUED = 1.0 / 3.0, 2.0 / 3.0, 1.0
 
@@ -152,7 +153,7 @@ def proposal_fields(
     n = (len(governed),)
     low = np.array([p.low for p in governed])
     high = np.array([p.high for p in governed])
-    longest_h = (charter.governor.longest_cycle_steps + 1) * step_h
+    longest_h = (charter.longest_cycle_steps + 1) * step_h
     return [
         Field("proposal_value", "1", low, high, n,
               "value that the live proposal on each parameter would set, in its unit"),
@@ -204,12 +205,27 @@ def operator_action_fields(governed: Sequence[GovernedParameter]) -> list[Field]
 def charter_fields(
     charter: Charter, governed: Sequence[GovernedParameter], step_h: float
 ) -> tuple[list[Field], list[Field]]:
-    """Observation of live proposals and of the operator's bonds; empty lists where there are none.
+    """Observation of live proposals, and of an operator's bonds or a steward's rests.
+
+    Empty lists where there are none.
 
     Args:
         step_h: hours in a step.
     """
     if charter.mode == "static":
         return [], []
-    bonds = operator_fields(charter) if charter.mode == "agentic" else []
-    return proposal_fields(charter, governed, step_h), bonds
+    office: list[Field] = []
+    if charter.mode == "agentic":
+        office = operator_fields(charter)
+    elif charter.mode == "steward":
+        office = steward_fields(governed)
+    return proposal_fields(charter, governed, step_h), office
+
+
+def charter_action_fields(
+    charter: Charter, governed: Sequence[GovernedParameter]
+) -> list[Field]:  # fmt: skip
+    """What an action asks for beside the domain's own numbers, at its end; [] where it cannot."""
+    if charter.mode == "agentic":
+        return operator_action_fields(governed)
+    return steward_action_fields(governed) if charter.mode == "steward" else []

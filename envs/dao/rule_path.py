@@ -1,7 +1,9 @@
 """The governed parameters of the coming steps: as they will be, and as they are announced.
 
 Under a voted charter the rules are a function of the episode's key, so a copy of the lanes that is
-played to the end with any actions meets the very rules that the lanes themselves will meet.
+played to the end with any actions meets the very rules that the lanes themselves will meet. Where
+actions change them (`Charter.answers_actions`), these are the rules if nobody asks for anything
+more; bounds then take the most favourable values instead.
 """
 
 from __future__ import annotations

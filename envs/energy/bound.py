@@ -154,12 +154,12 @@ def upper_bound(simulator: Simulator) -> Float:
 def _rules(simulator: Simulator) -> tuple[Float, tuple[float | None, ...]]:
     """(N, steps, parameters) in force, and fees at which what cars still want may be valued.
 
-    Under an agentic charter the rules answer to the agent, so the most favourable value of each
-    counts in every step. Whether a high or a low fee on what is owed favours it depends on what
-    was charged; money is linear in that fee, so the larger of the two ends is a bound.
+    Under an agentic charter or a steward the rules answer to agents, so the most favourable value
+    of each counts in every step. Whether a high or a low fee on what is owed favours it depends on
+    what was charged; money is linear in that fee, so the larger of the two ends is a bound.
     """
     domain: Any = simulator.domain
-    if domain.scenario.charter.mode != "agentic":
+    if not domain.scenario.charter.answers_actions:
         return true_rules(simulator), (None,)
     low, high, _ = domain.governance.floats.reshape(3, -1)
     best = domain.governed.copy()

@@ -18,10 +18,8 @@ from daogym.envs.core.rooms import SPLITS, RoomedDomain, checked_split, checked_
 from daogym.envs.core.strict import hash_model
 from daogym.envs.dao.charter import GovernedParameter, Mode
 from daogym.envs.dao.governance_layout import Governance, pack_governance
-from daogym.envs.dao.proposal_view import (
-    charter_fields,
-    operator_action_fields,
-)
+from daogym.envs.dao.proposal_view import charter_action_fields, charter_fields
+from daogym.envs.dao.steward import steward_events
 
 from . import kernel
 from .layout import (
@@ -51,7 +49,7 @@ if TYPE_CHECKING:
     from daogym.envs.dao.ledger import LedgerWriter
 
 ActionMode = Literal["fleet", "device"]
-MODES: tuple[Mode, ...] = ("static", "voted", "agentic")
+MODES: tuple[Mode, ...] = ("static", "voted", "agentic", "steward")
 _AUTORESET = {
     "same_step": AUTORESET_SAME_STEP,
     "next_step": AUTORESET_NEXT_STEP,
@@ -116,8 +114,9 @@ class EnergyDomain(RoomedDomain):
                 treasury=True,
             )
         voted = self.governance is not None
-        self.event_names: tuple[str, ...] = EVENTS + VOTED_EVENTS if voted else EVENTS
-        self.out_width = OUT_WIDTH_VOTED if voted else OUT_WIDTH
+        asked = steward_events(scenario.charter)
+        self.event_names: tuple[str, ...] = EVENTS + VOTED_EVENTS + asked if voted else EVENTS
+        self.out_width = OUT_WIDTH_VOTED + len(asked) if voted else OUT_WIDTH
         self.transformer_kva = self.feeder.transformer_kva * scenario.stress.transformer
         self.battery_kwh_total = float(sum(self.feeder.battery_e_kwh.tolist()))
         self.load_kw_high = float(self.loaded.world[2].max()) * 1.2
@@ -387,8 +386,7 @@ def _action_fields(domain: EnergyDomain, parameters: Sequence[GovernedParameter]
                   "added to a battery's share of the fleet's power") if n_battery else None,
         ]  # fmt: skip
         assert N_FLEET == 4
-    if domain.scenario.charter.mode == "agentic":
-        fields = [*fields, *operator_action_fields(parameters)]
+    fields = [*fields, *charter_action_fields(domain.scenario.charter, parameters)]
     return FieldSet([field for field in fields if field is not None])
 
 

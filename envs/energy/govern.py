@@ -7,16 +7,15 @@ from typing import Any
 from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_uint64
-from daogym.envs.dao.lane import (
-    FACT_OPERATOR_VOTES,
-    begin_charter,
-    charter_facts,
+from daogym.envs.dao.governance_columns import NOBODY_ASKS
+from daogym.envs.dao.lane import begin_charter, charter_facts, report_charter
+from daogym.envs.dao.lane_layout import FACT_OPERATOR_VOTES
+from daogym.envs.dao.lane_view import (
     normalised,
-    operator_columns,
+    office_columns,
     proposal_columns,
-    report_charter,
-    write_bonds,
     write_live_proposals,
+    write_office,
 )
 
 from .layout import (
@@ -44,8 +43,8 @@ HALT_FIELDS = 1
 
 @inlined_function
 def first_column(charter: Any, pi: Int) -> int:
-    """Where live proposals begin among the observations; the halt and bonds come after them."""
-    after = HALT_FIELDS + operator_columns(charter)
+    """Where live proposals begin among the observations; the halt and who asks come after them."""
+    after = HALT_FIELDS + office_columns(charter)
     return int(pi[pi[P_SIZES] + Z_OBSERVATION] - after - proposal_columns(charter))
 
 
@@ -83,7 +82,7 @@ def report_votes(
 def write_governance(
     lane: int, charter: Any, pf: Float, pi: Int, sf: Float, si: Int, target: Float
 ) -> None:
-    """What is observed of live proposals, the emergency halt, and an operator's bonds.
+    """What is observed of live proposals, the emergency halt, and who asks for changes.
 
     Args:
         charter: its `charter_facts`.
@@ -98,5 +97,5 @@ def write_governance(
     c += proposal_columns(charter)
     target[lane, c] = normalised(si[lane, pi[S_HALT]] * dt_h, pf[low + c], pf[scale + c])
     c += HALT_FIELDS
-    if charter[FACT_OPERATOR_VOTES] >= 0:
-        write_bonds(lane, charter, S_GOVERNED, pf, pi, si, low + c, scale + c, target, c)
+    if charter[FACT_OPERATOR_VOTES] != NOBODY_ASKS:
+        write_office(lane, charter, S_GOVERNED, pf, pi, si, low + c, scale + c, target, c)

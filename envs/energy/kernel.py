@@ -17,14 +17,13 @@ from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.prefetch import LINE_NUMBERS, prefetch
 from daogym.envs.core.uncounted import uncounted
 from daogym.envs.dao.lane import (
-    FACT_OPERATOR_VOTES,
     RESTS,
     charter_facts,
     governor_stirs,
     prefetch_clock,
     prefetch_votes,
 )
-from daogym.envs.dao.lane_layout import D_AGENDA
+from daogym.envs.dao.lane_layout import D_AGENDA, FACT_OPERATOR_VOTES
 
 from .episode import advance_clock, advance_halt, begin_day, begin_episode, close_sessions
 from .govern import report_votes

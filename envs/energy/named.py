@@ -21,7 +21,10 @@ def _beside(path: Path, scenario: EnergyScenario) -> EnergyScenario:
     )
 
 
-NAMES = ("lv_rural", "lv_semiurban", "ieee33", "cigre_mv", "lv_rural_voted", "lv_rural_agentic")
+NAMES = (
+    "lv_rural", "lv_semiurban", "ieee33", "cigre_mv", "lv_rural_voted", "lv_rural_agentic",
+    "lv_rural_steward",
+)  # fmt: skip
 SHELF = Shelf(__package__, NAMES, EnergyScenario, _beside)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
-from daogym.envs.dao.lane import FACT_PARAMETERS
+from daogym.envs.dao.lane_layout import FACT_PARAMETERS
 
 from .dynamics import clip
 from .feeder import Feeder

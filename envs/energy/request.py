@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Float, Int
-from daogym.envs.dao.lane import FACT_OPERATOR_VOTES, read_request
-from daogym.envs.dao.lane_layout import REQUEST_NUMBERS
+from daogym.envs.dao.lane import asked_columns, read_request
 from daogym.envs.dao.rules import budget_reverts, excess, ramp_limited
 
 from .dynamics import charge_limit_kw, clip, discharge_limit_kw, volt_var_share
@@ -233,12 +232,10 @@ def make_request(
             clean[e, :] = 0.0
             out[0, lane, OUT_EVENT + E_HALTED_STEPS] = 1.0
             out[0, lane, OUT_EVENT + E_INTERVENTIONS] = 1.0
-        if charter[FACT_OPERATOR_VOTES] >= 0:
-            first = pi[sizes + Z_ACTION] - REQUEST_NUMBERS
-            read_request(
-                lane, charter, S_GOVERNED, pi, sf, clean[e, first], clean[e, first + 1],
-                clean[e, first + 2],
-            )  # fmt: skip
+        asked = asked_columns(charter)
+        if asked > 0:
+            n = pi[sizes + Z_ACTION]
+            read_request(lane, charter, S_GOVERNED, pi, sf, clean[e, n - asked : n])
     chargers = _request_chargers(lane, e, device, pf, pi, sf, si, clean, plan, p_kw)
     kw = pi[P_BATTERY_KW]
     bus, volts = pi[P_PV_BUS], pi[S_VOLTAGE_PU]

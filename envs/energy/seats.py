@@ -25,6 +25,7 @@ from daogym.envs.core.shared_control import (
     own_field,
 )
 from daogym.envs.core.simulator import Simulator
+from daogym.envs.dao.governor_seat import event_income, with_governor
 
 _OF_DEVICES = {
     "battery": ("soc", "battery"),
@@ -37,7 +38,7 @@ GROUP = "prosumers"
 
 
 def seats(domain: Any) -> Seats:
-    """One agent for each connection with a battery, an inverter or a charger.
+    """One agent for each connection with a battery, an inverter or a charger; a steward's governor.
 
     Where members trade with each other (`local_market`), an agent's own money is what its
     connection pays and earns; else its share of the community's is equal.
@@ -77,9 +78,10 @@ def seats(domain: Any) -> Seats:
         owned = [kind for kind in places if (buses[kind] == bus).any()]
         agent = Agent(f"prosumer_{bus}", GROUP, "_".join(owned))
         made.append(Seat(agent, np.concatenate(columns), np.concatenate(actions)))
-    return Seats(
-        (group,), tuple(made), _own_money(owners) if domain.scenario.local_market else None
-    )
+    money = _own_money(owners) if domain.scenario.local_market else None
+    # What the community's account takes, before sellers get it at the end.
+    income = event_income(["community_eur"])
+    return with_governor(Seats((group,), tuple(made), money), domain, own, income)
 
 
 def _own_money(owners: Int) -> OwnMoney:

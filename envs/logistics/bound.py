@@ -34,9 +34,9 @@ than the first stock of a good can be sold out of it. Whoever keeps to both is c
 per USD bought and mu[good] per unit of first stock, and credited lambda times the allowances and mu
 times the stock. He gains by that, whatever lambda and mu >= 0 are, so the best fates at these
 prices plus the credits are above what he earns. `_least_of_bounds` looks for those that give the
-least; every one that it tries is a bound. Where agents change the rules themselves (agentic), the
-allowance is the highest that votes can reach. Covenant, quota and stakes are left out, whatever
-their path; tariff and slashes move money between members only, and a lost bond only costs.
+least; every one that it tries is a bound. Where agents change the rules themselves (agentic,
+steward), the allowance is the highest that they can reach. Covenant, quota and stakes are left out,
+whatever their path; tariff and slashes move money between members only, and a lost bond only costs.
 
 This is the dual side of the perfect-foresight programme without capacities (a shortest path in the
 time-expanded network), which is why no solver is needed; tests compare it with HiGHS.
@@ -140,7 +140,7 @@ def _least_of_bounds(
     if domain.governance is None or domain.network.keeps_orders:
         return money
     allowance = governed[:, ::DAYS_OF_ALLOWANCE, G_PURCHASE_ALLOWANCE_USD_PER_WEEK]
-    if domain.scenario.charter.mode == "agentic":
+    if domain.scenario.charter.answers_actions:
         ranges = domain.scenario.governed_parameters
         allowance = np.full((n, weeks), ranges[G_PURCHASE_ALLOWANCE_USD_PER_WEEK].high)
     stock = simulator.state("initial_units").sum(axis=1)

@@ -15,7 +15,8 @@ from daogym.envs.core.rooms import SPLITS, RoomedDomain, checked_split
 from daogym.envs.core.strict import hash_model
 from daogym.envs.dao.episode_ledger import EpisodeLedger
 from daogym.envs.dao.governance_layout import Governance, pack_governance
-from daogym.envs.dao.proposal_view import charter_fields, operator_action_fields
+from daogym.envs.dao.proposal_view import charter_action_fields, charter_fields
+from daogym.envs.dao.steward import steward_events
 
 from . import kernel
 from . import layout as at
@@ -94,8 +95,9 @@ class LogisticsDomain(RoomedDomain):
                 scenario.charter, parameters, steps_per_day=1, horizon=self.horizon, treasury=True
             )
         voted = self.governance is not None
-        self.event_names: tuple[str, ...] = EVENTS + VOTED_EVENTS if voted else EVENTS
-        self.out_width = OUT_WIDTH_VOTED if voted else OUT_WIDTH
+        asked = steward_events(scenario.charter)
+        self.event_names: tuple[str, ...] = EVENTS + VOTED_EVENTS + asked if voted else EVENTS
+        self.out_width = OUT_WIDTH_VOTED + len(asked) if voted else OUT_WIDTH
         self._flags = self._what_there_is()
         self.observation_fields = observation_fields(
             self.network, self._flags, parameters,
@@ -165,7 +167,7 @@ class LogisticsDomain(RoomedDomain):
             return FieldSet([
                 Field("order", "units", 0.0, np.repeat(largest[:, None], goods, axis=1),
                       (len(names), goods), "of each good on each route: " + ", ".join(names)),
-                *self._own_proposals(),
+                *self._asked_fields(),
             ])  # fmt: skip
         span = s.actions.multiplier_span
         row = "place" if network.by_node else "tier"
@@ -190,12 +192,10 @@ class LogisticsDomain(RoomedDomain):
                       "weight of a place where its fleet's hours are scarce, 0: as all others: "
                       + ", ".join(f"{lane.origin} to {lane.destination}" for lane in lanes)),
             )  # fmt: skip
-        return FieldSet(fields + self._own_proposals())
+        return FieldSet(fields + self._asked_fields())
 
-    def _own_proposals(self) -> list[Field]:
-        if self.scenario.charter.mode != "agentic":
-            return []
-        return operator_action_fields(self.scenario.governed_parameters)
+    def _asked_fields(self) -> list[Field]:
+        return charter_action_fields(self.scenario.charter, self.scenario.governed_parameters)
 
     def action_limits(self, simulator: Simulator) -> Float:
         """(N, action size, 2): the least and the most of each number that the gate may let through.

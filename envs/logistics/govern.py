@@ -9,10 +9,9 @@ from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.lane import (
     advance_charter,
     begin_charter,
-    charter_columns,
     charter_facts,
-    observe_charter,
 )
+from daogym.envs.dao.lane_view import charter_columns, observe_charter
 
 from .layout import (
     I_HORIZON,
@@ -32,7 +31,7 @@ _STEP_H = 24.0
 
 @kernel_function
 def first_column(facts: Any, pi: Int) -> int:
-    """Where live proposals begin among the observations; bonds come after them."""
+    """Where live proposals begin among the observations; who asks comes after them."""
     return int(pi[I_OBSERVATION] - charter_columns(facts))
 
 
@@ -65,7 +64,7 @@ def advance_votes(
 def write_governance(
     lane: int, facts: Any, pf: Float, pi: Int, sf: Float, si: Int, target: Any
 ) -> None:
-    """What is observed of live proposals and of an operator's bonds, to the vector's end."""
+    """What is observed of live proposals and of who asks for changes, to the vector's end."""
     low, size = pi[P_OBSERVED], pi[I_OBSERVATION]
     c = first_column(facts, pi)
     observe_charter(

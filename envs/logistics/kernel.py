@@ -34,7 +34,6 @@ from .layout import (
     I_REGIONS,
     I_ROUTES,
     OUT_WIDTH,
-    OUT_WIDTH_VOTED,
     S_DONE,
     S_STEP,
     S_SUMS,
@@ -73,7 +72,7 @@ def step_range(
     for lane in range(low, high):
         # What an episode ends with, the last columns, is neither cleared nor summed in other steps.
         if len(charter) > 0 and flags[0, lane] == 1:
-            for c in range(OUT_WIDTH, OUT_WIDTH_VOTED):
+            for c in range(OUT_WIDTH, out.shape[2]):
                 out[0, lane, c] = 0.0
         flags[0, lane] = 0
         flags[1, lane] = 0
@@ -102,7 +101,7 @@ def step_range(
             for c in range(OUT_WIDTH):
                 out[1, lane, c] = sf[lane, pi[S_SUMS] + c]
             if len(charter) > 0:
-                for c in range(OUT_WIDTH, OUT_WIDTH_VOTED):
+                for c in range(OUT_WIDTH, out.shape[2]):
                     out[1, lane, c] = out[0, lane, c]
             for d in range(pi[I_OBSERVATION]):
                 observations[1, lane, d] = observations[0, lane, d]

@@ -31,6 +31,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "supply_network_drones": ("supply_network_drones", {}),
     "supply_network_voted": ("supply_network_voted", {}),
     "supply_network_agentic": ("supply_network_agentic", {}),
+    "supply_network_steward": ("supply_network_steward", {}),
 }
 ScenarioSpec = str | Path | Mapping[str, Any] | LogisticsScenario
 

@@ -6,9 +6,7 @@ from typing import Any
 
 from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
-from daogym.envs.dao.governance_columns import C_OPERATOR_VOTES
-from daogym.envs.dao.lane import read_request
-from daogym.envs.dao.lane_layout import REQUEST_NUMBERS
+from daogym.envs.dao.lane import asked_columns, read_request
 from daogym.envs.dao.rules import shortfall
 
 from .governed import (
@@ -143,14 +141,13 @@ def make_orders(
     lane: int, facts: Any, pf: Float, pi: Int, sf: Float, si: Int, actions: Any, clean: Float,
     scratch: Float, out: Float,
 ) -> None:  # fmt: skip
-    """Fill ``scratch[ORDERED]`` (routes, goods), units; take an operator's proposal."""
+    """Fill ``scratch[ORDERED]`` (routes, goods), units; take what is asked of the rules."""
     for i in range(len(clean)):
         clean[i] = held(float(actions[lane, i]), lane, out)
-    if len(facts) > 0 and facts[0][C_OPERATOR_VOTES] >= 0:
-        first = len(clean) - REQUEST_NUMBERS
-        read_request(
-            lane, facts, S_GOVERNED, pi, sf, clean[first], clean[first + 1], clean[first + 2]
-        )
+    if len(facts) > 0:
+        asked = asked_columns(facts)
+        if asked > 0:
+            read_request(lane, facts, S_GOVERNED, pi, sf, clean[len(clean) - asked :])
     n_goods = pi[I_GOODS]
     for r in range(pi[I_ROUTES]):
         for g in range(n_goods):

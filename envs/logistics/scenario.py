@@ -15,7 +15,7 @@ from daogym.envs.dao.charter import Mode as CharterMode
 
 from .governed import GOVERNED_PARAMETERS
 
-MODES: tuple[CharterMode, ...] = ("static", "voted", "agentic")
+MODES: tuple[CharterMode, ...] = ("static", "voted", "agentic", "steward")
 UNLIMITED_FROM = 1e9
 """A governed parameter whose own limit is as high has no limit by default."""
 ActionMode = Literal["base_stock", "anticipating", "node", "orders"]

@@ -26,6 +26,7 @@ from daogym.envs.core.shared_control import (
     own_field,
 )
 from daogym.envs.core.simulator import Simulator
+from daogym.envs.dao.governor_seat import event_income, with_governor
 
 from . import layout as at
 from .network import Network
@@ -46,7 +47,7 @@ def seats(domain: Any) -> Seats:
     """One agent for each place but suppliers, a group for each tier.
 
     An agent's own money is what its place pays and earns (node_money.py); it adds up to the
-    network's reward.
+    network's reward. A steward's governor comes last.
 
     Raises:
         ValueError: the domain acts in another mode than "node".
@@ -82,7 +83,10 @@ def seats(domain: Any) -> Seats:
             agent = Agent(network.node_names[node], tier, tier)
             made[node] = Seat(agent, np.concatenate([shared, *columns]), np.concatenate(actions))
     nodes = sorted(made)
-    return Seats(tuple(groups), tuple(made[n] for n in nodes), _own_money(np.array(nodes)))
+    places = Seats(tuple(groups), tuple(made[n] for n in nodes), _own_money(np.array(nodes)))
+    # What the rules take from carriers; all else that the DAO's purse gains is the places'.
+    income = event_income(["tariff_usd", "slashed_usd"])
+    return with_governor(places, domain, set(observed), income)
 
 
 def _own_money(nodes: Int) -> OwnMoney:
