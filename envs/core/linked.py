@@ -17,6 +17,8 @@ from llvmlite.binding import Linkage, parse_assembly
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
+from .indices import count_from_the_start
+
 # What Numba calls the libraries of a parallel loop's body and of the wrapper around it.
 _PARFOR_LIBRARIES = ("__numba_parfor_gufunc", "<numba.np.ufunc.wrappers.", "parallelgufuncwrapper")
 
@@ -43,6 +45,9 @@ class CalleeLibrary(JITCodeLibrary):  # type: ignore[misc]
     def codegen(self) -> Any:
         return _NoEnvironments(self._codegen)
 
+    def create_ir_module(self, name: str) -> Any:
+        return count_from_the_start(super().create_ir_module(name))
+
     def get_pointer_to_function(self, name: str) -> int:
         self._ensure_finalized()
         return 0
@@ -66,6 +71,11 @@ class EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
     The optimiser's two rounds are Numba's own: a cheap one, in which its pass strikes out pairs of
     counts, and the full one. In between counting is inlined (`_with_counts_inlined`).
     """
+
+    _final_module: Any
+
+    def create_ir_module(self, name: str) -> Any:
+        return count_from_the_start(super().create_ir_module(name))
 
     def _optimize_final_module(self) -> None:
         # Under their own names the loader would take them for other libraries' functions.

@@ -423,3 +423,37 @@ def test_arrays_without_an_owner_are_not_counted_by_an_entry(tmp_path: Path) -> 
     run = [sys.executable, "-P", str(path)]
     done = subprocess.run(run, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("index", "bounds_checked", "expected"),
+    [
+        ("len(values) - 1", "0", "3.0"),
+        ("-1", "0", "an array index is -1 in "),
+        ("0 - len(values)", "1", "IndexError: index is out of bounds"),
+    ],
+)
+def test_kernels_count_indices_from_the_start(
+    tmp_path: Path, index: str, bounds_checked: str, expected: str
+) -> None:
+    code = (
+        "import numpy as np\n"
+        "from daogym.envs.core.compiled import kernel_entry, kernel_function\n"
+        "@kernel_function\n"
+        "def look(values):\n"
+        f"    return values[{index}]\n"
+        "@kernel_entry()\n"
+        "def entry(values):\n"
+        "    return look(values)\n"
+        "print(entry(np.arange(4.0)))\n"
+    )
+    path = tmp_path / "from_the_start.py"
+    path.write_text(code, encoding="utf-8")
+    environment = {
+        **os.environ,
+        "DAOGYM_CACHE_DIR": str(tmp_path / "cache"),
+        "NUMBA_BOUNDSCHECK": bounds_checked,
+    }
+    run = [sys.executable, "-P", str(path)]
+    done = subprocess.run(run, capture_output=True, text=True, env=environment, check=False)
+    assert expected in done.stdout + done.stderr
