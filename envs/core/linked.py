@@ -9,15 +9,20 @@ Numba wrote it. The entry links all of them, and LLVM's optimiser and code gener
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from llvmlite.binding import Linkage
+from llvmlite.binding import Linkage, parse_assembly
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
+from .indices import count_from_the_start
+
 # What Numba calls the libraries of a parallel loop's body and of the wrapper around it.
 _PARFOR_LIBRARIES = ("__numba_parfor_gufunc", "<numba.np.ufunc.wrappers.", "parallelgufuncwrapper")
+
+_PRIVATE = "private."
 
 
 class _NoEnvironments:
@@ -40,6 +45,9 @@ class CalleeLibrary(JITCodeLibrary):  # type: ignore[misc]
     def codegen(self) -> Any:
         return _NoEnvironments(self._codegen)
 
+    def create_ir_module(self, name: str) -> Any:
+        return count_from_the_start(super().create_ir_module(name))
+
     def get_pointer_to_function(self, name: str) -> int:
         self._ensure_finalized()
         return 0
@@ -59,15 +67,44 @@ class EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
     Numba links callees so that other libraries could share them, and LLVM then may not touch how
     they are called. As private functions they lose arguments that are not read, of the seven to
     ten words of each array most, and get constants handed down.
+
+    The optimiser's two rounds are Numba's own: a cheap one, in which its pass strikes out pairs of
+    counts, and the full one. In between counting is inlined (`_with_counts_inlined`).
     """
+
+    _final_module: Any
+
+    def create_ir_module(self, name: str) -> Any:
+        return count_from_the_start(super().create_ir_module(name))
 
     def _optimize_final_module(self) -> None:
         # Under their own names the loader would take them for other libraries' functions.
         for function in list(self._final_module.functions):
             if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
                 function.linkage = Linkage.internal
-                function.name = "private." + function.name
-        super()._optimize_final_module()
+                function.name = _PRIVATE + function.name
+        codegen = self._codegen
+        cheap, builder = codegen._module_pass_manager(
+            loop_vectorize=codegen._loopvect, slp_vectorize=False, opt=codegen._opt_level,
+            cost="cheap",
+        )  # fmt: skip
+        cheap.run(self._final_module, builder)
+        self._final_module = parse_assembly(_with_counts_inlined(str(self._final_module)))
+        full, builder = codegen._module_pass_manager()
+        full.run(self._final_module, builder)
+
+
+def _with_counts_inlined(module: str) -> str:
+    """LLVM assembly in which what counts an array's users is inlined where it is called.
+
+    Numba keeps these two functions apart so that its own pass can strike out pairs of calls; that
+    has been done by now. Inlined, nothing is left of a call for an array without an owner
+    (`uncounted`), and no call stands between two reads of such an array.
+    """
+    defined = re.compile(
+        rf'^(define [^\n]*@"?{re.escape(_PRIVATE)}NRT_(?:in|de)cref"?\([^\n]*\)[^#\n]*)#\d+', re.M
+    )
+    return defined.sub(r"\1alwaysinline nounwind", module)
 
 
 class CalleeCompiler(Compiler):  # type: ignore[misc]

@@ -125,15 +125,21 @@ import numpy as np
 from numba import prange
 from numba.core.codegen import JITCodeLibrary
 from daogym.envs.core.compiled import compile_lock, kernel_entry, kernel_function
+from daogym.envs.core.linked import EntryLibrary
 
 optimised = []
-optimise = JITCodeLibrary._optimize_final_module
 
-def counting(library):
-    optimised.append(library.name)
-    optimise(library)
+def count_in(kind):
+    optimise = kind._optimize_final_module
 
-JITCodeLibrary._optimize_final_module = counting
+    def counting(library):
+        optimised.append(library.name)
+        optimise(library)
+
+    kind._optimize_final_module = counting
+
+count_in(JITCodeLibrary)
+count_in(EntryLibrary)
 
 @kernel_function
 def leaf(x: float) -> float:
@@ -383,3 +389,71 @@ def test_an_entrys_private_callees_bear_names_of_their_own(tmp_path: Path) -> No
     assert any(named.values())
     for name, internal in named.items():
         assert name.startswith("private.") == internal, name
+
+
+def test_arrays_without_an_owner_are_not_counted_by_an_entry(tmp_path: Path) -> None:
+    # Not even a call is left that finds nobody to count: it would stand between reads and writes.
+    code = (
+        "import re\n"
+        "import numpy as np\n"
+        "from daogym.envs.core.compiled import kernel_entry, kernel_function\n"
+        "from daogym.envs.core.uncounted import uncounted\n"
+        "@kernel_function\n"
+        "def row_sum(values, row):\n"
+        "    part = values[row, 1:]\n"
+        "    total = 0.0\n"
+        "    for k in range(len(part)):\n"
+        "        total += part[k]\n"
+        "    return total\n"
+        "@kernel_entry()\n"
+        "def entry(values, out):\n"
+        "    table = uncounted(values)\n"
+        "    for row in range(len(table)):\n"
+        "        out[row] = row_sum(table, row)\n"
+        "values, out = np.arange(12.0).reshape(3, 4), np.zeros(3)\n"
+        "entry(values, out)\n"
+        "assert (out == values[:, 1:].sum(1)).all()\n"
+        "(made,) = entry.overloads.values()\n"
+        "calls = re.findall(r'call [^\\n]*NRT_(?:in|de)cref', str(made.library._final_module))\n"
+        "assert not calls, calls\n"
+    )
+    path = tmp_path / "counted.py"
+    path.write_text(code, encoding="utf-8")
+    environment = {**os.environ, "DAOGYM_CACHE_DIR": str(tmp_path / "cache")}
+    run = [sys.executable, "-P", str(path)]
+    done = subprocess.run(run, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("index", "bounds_checked", "expected"),
+    [
+        ("len(values) - 1", "0", "3.0"),
+        ("-1", "0", "an array index is -1 in "),
+        ("0 - len(values)", "1", "IndexError: index is out of bounds"),
+    ],
+)
+def test_kernels_count_indices_from_the_start(
+    tmp_path: Path, index: str, bounds_checked: str, expected: str
+) -> None:
+    code = (
+        "import numpy as np\n"
+        "from daogym.envs.core.compiled import kernel_entry, kernel_function\n"
+        "@kernel_function\n"
+        "def look(values):\n"
+        f"    return values[{index}]\n"
+        "@kernel_entry()\n"
+        "def entry(values):\n"
+        "    return look(values)\n"
+        "print(entry(np.arange(4.0)))\n"
+    )
+    path = tmp_path / "from_the_start.py"
+    path.write_text(code, encoding="utf-8")
+    environment = {
+        **os.environ,
+        "DAOGYM_CACHE_DIR": str(tmp_path / "cache"),
+        "NUMBA_BOUNDSCHECK": bounds_checked,
+    }
+    run = [sys.executable, "-P", str(path)]
+    done = subprocess.run(run, capture_output=True, text=True, env=environment, check=False)
+    assert expected in done.stdout + done.stderr
