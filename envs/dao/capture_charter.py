@@ -194,6 +194,10 @@ class Attacker(StrictModel):
     """Votes that a flash loan's deposit mints for a moment."""
     flash_cents: int = Setting(0, ge=0, le=LARGEST_CENTS)
     flash_fee_bps: int = Setting(0, ge=0, le=1000)
+    bribe_bps: int = Setting(0, ge=0, le=10_000)
+    """Price of a member's vote as a share of the tokens' price before; 0: nobody sells any."""
+    bribable_percent: int = Setting(100, ge=0, le=100)
+    """Share of the members who would."""
     fake_tokens: int = Setting(0, ge=0)
     """Votes that a swapped payload mints for the attacker."""
     mint_tokens: int = Setting(0, ge=0)
