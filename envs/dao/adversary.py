@@ -45,7 +45,7 @@ MOMENTS = 4
 
 ACTION_FIELDS = FieldSet([
     Field("trade", "1", -1.0, 1.0,
-          doc=f"buy (above 0) or sell in every step: 1 is {SLICE:.0%} of the pool's tokens a step"),
+          doc=f"buy (above 0) or sell in each step: {SLICE:.0%} of the pool, times its square"),
     Field("split", "1", -1.0, 1.0,
           doc="share of the tokens to move to the second account, or (below 0) back"),
     Field("borrow", "1", -1.0, 1.0,

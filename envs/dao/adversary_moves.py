@@ -154,14 +154,16 @@ def own_tokens(w: World) -> int:
 def wealth(w: World) -> int:
     """Cents: cash, and tokens at the fair price."""
     worth, _ = multiply_divide(own_tokens(w), w.now[at.S_FAIR], MICRO)
-    return w.cents[CASH_ATTACKER] + worth
+    total: int = w.cents[CASH_ATTACKER] + worth
+    return total
 
 
 @kernel_function
 def lost_cents(w: World, opening: int) -> int:
     """What the treasury has lost since it held `opening`, stolen tokens at their price before."""
     worth, _ = multiply_divide(w.now[at.S_STOLEN], w.pi[at.I_FAIR], MICRO)
-    return opening - w.cents[CASH_TREASURY] + worth
+    lost: int = opening - w.cents[CASH_TREASURY] + worth
+    return lost
 
 
 @kernel_function

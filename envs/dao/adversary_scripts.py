@@ -7,6 +7,7 @@ left is sold at the end, as the stories do.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ class Story:
             return
         pool = int(self._of("tokens", lane)[POOL, V_BALANCE])
         amount = min(self.slices[0], -(-left // self.decision))
-        action[at.A_TRADE] = (amount + 0.5) / (SLICE * pool)
+        action[at.A_TRADE] = math.sqrt((amount + 0.5) / (SLICE * pool))
 
     def _vote(self, lane: int, step: int, action: NDArray[np.float32]) -> None:
         """Votes at the story's moments; after a defeat the next attempt, if there is one."""
@@ -108,5 +109,3 @@ class Story:
                 action[at.A_VOTE] = 0.5
         else:
             action[at.A_VOTE] = 1.0
-
-
