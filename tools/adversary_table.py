@@ -32,8 +32,9 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "capture.md"
 TABLE = re.compile(r"(<!-- adversary -->\n).*?(<!-- end -->)", re.DOTALL)
 PAIRS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("beanstalk", ()), ("beanstalk", ("snapshot",)),
-    ("apathy", ()), ("apathy", ("timelock", "guardian")),
+    ("apathy", ()), ("apathy", ("quorum",)), ("apathy", ("timelock", "guardian")),
     ("late_vote", ()), ("late_vote", ("guardian",)),
+    ("late_quorum", ()), ("late_quorum", ("late_quorum_extension",)),
 )  # fmt: skip
 STEPS = 196_608
 LANES, EPISODES = 64, 128

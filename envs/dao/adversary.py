@@ -31,7 +31,7 @@ from .adversary_acts import SLICE
 from .adversary_observation import observation_fields
 from .capture import extractable
 from .capture_charter import SUPPLY, CaptureCharter, DefenceName, load_case
-from .capture_lane import ACCOUNTS, governor_values, holdings_of, opening_cents
+from .capture_lane import ACCOUNTS, SLOTS, governor_values, holdings_of, opening_cents
 from .capture_market import BPS, MICRO, Pool
 from .capture_play import turned_out
 from .votes import votes_width
@@ -115,8 +115,9 @@ class AdversaryDomain:
         self.voters = len(electorates[0].weights)
         self._ints = np.array([e.ints for e in electorates])
         self._floats = np.array([e.floats for e in electorates])
-        # A cool-down looks back to before the latest proposals: room for every decision's trade.
-        self._pins = 2 * self.horizon + 50
+        # A trace is written once a step. Without a cool-down only snapshots are looked up; with one
+        # nothing of the whole account may be forgotten.
+        self._pins = charter.horizon // 2 + 50 if self.rules.cooldown > 0 else SLOTS + 1
         self.state_layout = at.state_layout(self.voters, self._pins)
         self.action_fields = ACTION_FIELDS
         self.observation_fields = observation_fields(charter)
@@ -192,6 +193,7 @@ def make_adversary(
         ValueError: a case that is not played by these moves.
     """
     charter = load_case(case, tuple(overrides))
+    charter.with_defences(tuple(defences))
     settings = AdversarySettings.model_validate(
         {"charter": charter, "defences": tuple(defences), "decision_steps": decision_steps}
     )

@@ -20,6 +20,7 @@ from daogym.envs.dao.adversary_scripts import Story
 from daogym.envs.dao.capture import SUPPLY, CaseResult, load_case, run_case
 from daogym.envs.dao.capture_lane import CASH_POOL, POOL
 from daogym.envs.dao.capture_market import MICRO, Pool
+from daogym.envs.dao.electorate_layout import I_WEIGHTS
 from daogym.envs.dao.governor_layout import P_ABSTAIN, P_AGAINST
 from daogym.envs.dao.votes import V_BALANCE
 
@@ -110,7 +111,7 @@ def test_a_coarser_clock_changes_no_outcome(case: str, defences: tuple[str, ...]
     charter = load_case(case)
     spent = charter.attacker.cash_cents / 100
     for profit, result in zip(account.profit, results, strict=True):
-        assert abs(profit - result.profit_cents / 100) < 0.01 * spent + 0.02 * max(lost)
+        assert abs(profit - result.profit_cents / 100) <= 0.01 * spent + 0.02 * max(lost)
 
 
 def random_actions(simulator: Simulator, seed: int) -> Any:
@@ -174,15 +175,14 @@ def test_nobody_votes_twice_even_for_money() -> None:
     s = make_adversary("late_quorum", ("late_quorum_extension",), 4, overrides=BRIBES,
                        autoreset="disabled")  # fmt: skip
     s.reset(seed=3)
-    members = int(s.domain.charter.units(0) + SUPPLY)  # type: ignore[attr-defined]
     ints = s.domain.tables[3]
     members = int(ints[0][_weights(ints[0], s)].sum())
     bought = np.zeros(4)
     for number in range(40):
         action = np.zeros((4, len(ACTIONS)))
-        action[:, ACTIONS.index("trade")] = 0.8 if number < 6 else 0.0
-        action[:, ACTIONS.index("propose")] = 1.0 if number == 6 else 0.0
-        action[:, ACTIONS.index("bribe")] = 0.3 if number > 6 else 0.0
+        action[:, ACTIONS.index("trade")] = 0.5 if number < 2 else 0.0
+        action[:, ACTIONS.index("propose")] = 1.0 if number == 2 else 0.0
+        action[:, ACTIONS.index("bribe")] = 0.02 if number > 2 else 0.0
         before = s.state("bribe_cents").copy(), s.state("bribed").copy()
         s.step(action)
         paid = s.state("bribe_cents") - before[0]
@@ -196,8 +196,6 @@ def test_nobody_votes_twice_even_for_money() -> None:
 
 
 def _weights(ints: Any, simulator: Simulator) -> slice:
-    from daogym.envs.dao.electorate_layout import I_WEIGHTS
-
     first = int(ints[I_WEIGHTS])
     return slice(first, first + simulator.domain.voters)  # type: ignore[attr-defined]
 
