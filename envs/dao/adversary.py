@@ -30,7 +30,7 @@ from . import adversary_layout as at
 from .adversary_acts import SLICE
 from .adversary_observation import observation_fields
 from .capture import extractable
-from .capture_charter import SUPPLY, CaptureCharter, DefenceName, load_case
+from .capture_charter import SUPPLY, CaptureCharter, DefenceName, DefendingOperator, load_case
 from .capture_lane import ACCOUNTS, SLOTS, governor_values, holdings_of, opening_cents
 from .capture_market import BPS, MICRO, Pool
 from .capture_play import turned_out
@@ -57,6 +57,12 @@ ACTION_FIELDS = FieldSet([
           doc="from 1/3: the first account votes For; from 2/3: the second one, too"),
 ])  # fmt: skip
 """What the adversary sets at a decision."""
+OPERATOR_FIELDS = FieldSet([
+    Field("shelter", "1", -1.0, 1.0,
+          doc="share of what the charter lets it put into the vault that lies there from now on"),
+    Field("call", "1", -1.0, 1.0, doc="from 1/3: call the members who have not voted"),
+])  # fmt: skip
+"""What the DAO's operator sets, where there is one."""
 
 
 class AdversarySettings(StrictModel):
@@ -65,6 +71,8 @@ class AdversarySettings(StrictModel):
     charter: CaptureCharter
     defences: tuple[DefenceName, ...] = ()
     """Defences of the case that are switched on; none: as it happened."""
+    operator: bool = False
+    """Whether the DAO's operator acts beside the adversary; the charter says with what means."""
     decision_steps: int = Setting(24, ge=1, le=1000)
     """Steps of the case's clock between two decisions. Beside these there is one when voting on
     the live proposal opens, one in its last step and one when the proposal has come to its end."""
@@ -75,6 +83,8 @@ class AdversarySettings(StrictModel):
             raise ValueError(f"charter.story: one of {', '.join(PLAYABLE)} is expected, got "
                              f"{self.charter.story}")  # fmt: skip
         self.charter.with_defences(self.defences)
+        if self.operator and self.charter.operator is None:
+            raise ValueError("operator: the charter names no means of an operator's")
         return self
 
 
@@ -120,7 +130,9 @@ class AdversaryDomain:
         self._pins = charter.horizon // 2 + 50 if self.rules.cooldown > 0 else SLOTS + 1
         self.state_layout = at.state_layout(self.voters, self._pins)
         self.action_fields = ACTION_FIELDS
-        self.observation_fields = observation_fields(charter)
+        if settings.operator:
+            self.action_fields = FieldSet([*ACTION_FIELDS, *OPERATOR_FIELDS])
+        self.observation_fields = observation_fields(charter, settings.operator)
 
     @property
     def tables(self) -> tuple[Any, ...]:
@@ -128,7 +140,7 @@ class AdversaryDomain:
         holdings = np.zeros(ACCOUNTS, dtype=np.int64)
         for account, units in holdings_of(self.charter).items():
             holdings[account] = units
-        opening = np.array(opening_cents(self.charter), dtype=np.int64)
+        opening = np.array([*opening_cents(self.charter), 0], dtype=np.int64)
         fields = self.observation_fields
         return (
             governor_values(self.charter, self.rules), holdings, opening, self._ints, self._floats,
@@ -145,6 +157,7 @@ class AdversaryDomain:
         if carry:
             raise ValueError("carry: an attack begins anew in every episode, False expected")
         c, rules = self.charter, self.rules
+        helper = c.operator if self.scenario.operator and c.operator else DefendingOperator()
         a, prize, units = c.attacker, c.prize, c.units
         place = {part.name: self.state_layout.part(part.name)[1] for part in
                  self.state_layout.parts}  # fmt: skip
@@ -159,6 +172,7 @@ class AdversaryDomain:
             a.flash_cents * a.flash_fee_bps // BPS, units(c.token.exchange), a.bribe_bps,
             a.bribable_percent * 10_000, units(a.mint_tokens), prize.grab_cents, prize.loot_bps,
             units(prize.grab_tokens), prize.grab_cents_per_step, self.voters, MOST_PROPOSALS,
+            helper.vault_percent * 10_000, helper.vault_bps_per_day, helper.call_cents,
             place["settings"], place["proposals"], place["tokens"], votes_width(self._pins),
             place["cents"], place["totals"], place["clock"], place["events"], place["sold"],
         ]  # fmt: skip
@@ -177,6 +191,7 @@ def make_adversary(
     *,
     overrides: Sequence[str] = (),
     decision_steps: int = 24,
+    operator: bool = False,
     **options: Any,
 ) -> Simulator:
     """The game of a case for `num_envs` lanes.
@@ -186,6 +201,7 @@ def make_adversary(
         defences: names of the charter's defences to switch on, none for what happened.
         overrides: changes of the charter, such as ``"attacker.bribe_bps=500"``.
         decision_steps: steps of the case's clock between decisions.
+        operator: whether the DAO's operator acts, too: two more numbers (`OPERATOR_FIELDS`).
         options: of `Simulator`.
 
     Raises:
@@ -195,6 +211,11 @@ def make_adversary(
     charter = load_case(case, tuple(overrides))
     charter.with_defences(tuple(defences))
     settings = AdversarySettings.model_validate(
-        {"charter": charter, "defences": tuple(defences), "decision_steps": decision_steps}
+        {
+            "charter": charter,
+            "defences": tuple(defences),
+            "decision_steps": decision_steps,
+            "operator": operator,
+        }
     )
     return Simulator(AdversaryDomain(settings), num_envs, **options)

@@ -16,6 +16,7 @@ from .adversary_moves import (
     World,
     burn,
     buy,
+    call_members,
     hand_over,
     has_sold,
     live_state,
@@ -42,6 +43,7 @@ from .capture_lane import (
     CASH_ATTACKER,
     CASH_LENDER,
     CASH_OTHERS,
+    CASH_TREASURY,
     EXCHANGE,
     POOL,
     SLOTS,
@@ -50,6 +52,7 @@ from .capture_market import BPS, MICRO
 from .counting import FOR
 from .electorate_layout import I_WEIGHTS
 from .governor_layout import ACTIVE, P_FOR, P_SNAPSHOT, P_VOTED
+from .governor_state import deadline_of
 from .integers import multiply_divide
 from .results import DONE
 from .votes import NOBODY, V_BALANCE, V_DELEGATE
@@ -182,6 +185,33 @@ def _flash_loan(w: World) -> None:
         now[at.S_FEES] += pi[at.I_FLASH_FEE_CENTS]
 
 
+# --- the operator ---------------------------------------------------------------------------------
+
+
+@kernel_function
+def defend(w: World, action: Float) -> None:
+    """The operator moves money between treasury and vault, and calls the members to vote."""
+    cents, now = w.cents, w.now
+    both = cents[CASH_TREASURY] + cents[at.CASH_VAULT]
+    most, _ = multiply_divide(both, w.pi[at.I_VAULT_PPM], MICRO)
+    wanted = int(max(action[at.A_SHELTER], 0.0) * most) - cents[at.CASH_VAULT]
+    if wanted > 0:
+        pay(w, CASH_TREASURY, at.CASH_VAULT, min(wanted, cents[CASH_TREASURY]))
+    elif wanted < 0:
+        pay(w, at.CASH_VAULT, CASH_TREASURY, -wanted)
+    price = w.pi[at.I_CALL_CENTS]
+    if action[at.A_CALL] < A_THIRD or price == 0 or now[at.S_SLOT] < 0:
+        return
+    if now[at.S_CALLED] == 1 or live_state(w) != ACTIVE or cents[CASH_TREASURY] < price:
+        return
+    left = deadline_of(w.proposals, now[at.S_SLOT]) - now[at.S_STEP]
+    if left > 0:
+        pay(w, CASH_TREASURY, CASH_OTHERS, price)
+        now[at.S_OPERATOR_CENTS] += price
+        now[at.S_CALLS] += 1
+        call_members(w, left)
+
+
 # --- bribes ---------------------------------------------------------------------------------------
 
 
@@ -237,7 +267,8 @@ def _withdraw_ballot(w: World, slot: int, voter: int) -> bool:
 def held(action: Float, target: Float) -> bool:
     """An action's numbers held in [-1, 1], one that is none as 0; whether any was outside."""
     outside = False
-    for i in range(len(target)):
+    target[:] = 0.0
+    for i in range(len(action)):
         value = float(action[i])
         target[i] = min(max(value, -1.0), 1.0) if value == value else 0.0
         outside = outside or target[i] != value

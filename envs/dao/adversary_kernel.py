@@ -13,7 +13,7 @@ from daogym.envs.core.random import as_int64, as_uint64, episode_key, integer
 
 from . import adversary_layout as at
 from . import governor, treasury, votes
-from .adversary_acts import act, held, trade
+from .adversary_acts import act, defend, held, trade
 from .adversary_moves import (
     World,
     arbitrage,
@@ -27,7 +27,7 @@ from .adversary_moves import (
 )
 from .adversary_observation import observe
 from .ballots import BALLOT_NEXT, NEVER
-from .capture_lane import ACCOUNTS, ALLY, ATTACKER, CASH_ACCOUNTS, CASH_TREASURY, OPENING, START
+from .capture_lane import ACCOUNTS, ALLY, ATTACKER, CASH_TREASURY, OPENING, START
 from .governor_layout import ACTIVE, P_SNAPSHOT
 from .governor_state import deadline_of
 from .results import DONE
@@ -65,7 +65,7 @@ def begin_episode(
     votes.delegate(w.tokens, ALLY, ALLY, 0, pins)
     w.cents[:] = 0
     w.totals[:] = 0
-    for account in range(CASH_ACCOUNTS):
+    for account in range(at.GAME_ACCOUNTS):
         code = treasury.mint(w.cents, w.totals, OPENING, account, opening[account])
         w.now[at.S_REFUSED] += 0 if code == DONE else 1
     w.clock[:] = 0
@@ -103,17 +103,20 @@ def play_on(w: World, rate: float) -> None:
 def advance(w: World, opening: Int, actions: Float, out: Float) -> None:
     """One decision: the acts, the time until the next one, and what it has changed.
 
+    Operator and adversary decide on the same observation; the operator's acts come first.
+
     The last decision of an episode sells what is left.
     """
     now = w.now
-    action = np.empty(len(at.ACTIONS))
+    action = np.empty(at.ALL_ACTIONS)
     outside = held(actions, action)
     had, lost = wealth(w), lost_cents(w, opening[CASH_TREASURY])
     loot, fees, bribes = now[at.S_LOOT], now[at.S_FEES], now[at.S_BRIBES]
     made, vetoes, captured = now[at.S_MADE], now[at.S_VETOES], now[at.S_CAPTURED_FROM]
     cast, bribed, begun = now[at.S_CAST], now[at.S_BRIBED], now[at.S_STEP]
-    refused = now[at.S_REFUSED]
+    refused, calls, spent = now[at.S_REFUSED], now[at.S_CALLS], now[at.S_OPERATOR_CENTS]
 
+    defend(w, action)
     act(w, action)
     play_on(w, action[at.A_TRADE])
     if now[at.S_STEP] >= START + w.pi[at.I_HORIZON]:
@@ -140,6 +143,8 @@ def advance(w: World, opening: Int, actions: Float, out: Float) -> None:
     out[at.E_BRIBED] = (now[at.S_BRIBED] - bribed) / SHARE_PPM
     out[at.E_INVALID] = 1.0 if outside else 0.0
     out[at.E_REFUSED] = now[at.S_REFUSED] - refused
+    out[at.E_CALLS] = now[at.S_CALLS] - calls
+    out[at.E_OPERATOR_COST] = (now[at.S_OPERATOR_CENTS] - spent) / 100.0
 
 
 @kernel_function

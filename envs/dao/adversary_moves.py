@@ -35,7 +35,6 @@ from .capture_lane import (
     ACCOUNTS,
     ALLY,
     ATTACKER,
-    CASH_ACCOUNTS,
     CASH_ATTACKER,
     CASH_OTHERS,
     CASH_POOL,
@@ -65,6 +64,7 @@ from .results import DONE
 from .votes import V_BALANCE
 
 SETTINGS_WIDTH = settings_width(SLOTS)
+DAY_S = 86_400
 FIRST, LATER, CALLED = 0, 1, 2
 """Rows of the packed electorates: of the first proposal, of later ones, of members called."""
 
@@ -100,7 +100,7 @@ def open_world(lane: int, pi: Int, appeal: float, ints: Int, floats: Float, si: 
         row[settings : settings + SETTINGS_WIDTH],
         row[proposals : proposals + SLOTS * PROPOSAL_WIDTH].reshape((SLOTS, PROPOSAL_WIDTH)),
         row[tokens : tokens + (ACCOUNTS + 1) * width].reshape((ACCOUNTS + 1, width)),
-        row[cents : cents + CASH_ACCOUNTS],
+        row[cents : cents + at.GAME_ACCOUNTS],
         row[totals : totals + 2 * (OPENING + 1)].reshape((OPENING + 1, 2)),
         row[clock : clock + BALLOT_ROWS * 2 * SLOTS].reshape((BALLOT_ROWS, 2 * SLOTS)),
         row[events : events + 2 * SLOTS * (voters + 1)].reshape((2 * SLOTS, voters + 1)),
@@ -160,9 +160,9 @@ def wealth(w: World) -> int:
 
 @kernel_function
 def lost_cents(w: World, opening: int) -> int:
-    """What the treasury has lost since it held `opening`, stolen tokens at their price before."""
+    """What treasury and vault have lost of `opening`, stolen tokens at their price before."""
     worth, _ = multiply_divide(w.now[at.S_STOLEN], w.pi[at.I_FAIR], MICRO)
-    lost: int = opening - w.cents[CASH_TREASURY] + worth
+    lost: int = opening - w.cents[CASH_TREASURY] - w.cents[at.CASH_VAULT] + worth
     return lost
 
 
@@ -276,13 +276,20 @@ def members(w: World) -> None:
     if now[at.S_DRAWN] == 1 and now[at.S_CALLED] == 0 and put_off:
         left = w.proposals[slot, P_EXTENDED] - step
         if left > 0:
-            now[at.S_CALLED] = 1
-            _draw_members(w, SLOTS + slot, step, left, CALLED)
-            _leave_out_voters(w, slot, step)
+            call_members(w, left)
     due = np.zeros(3, dtype=np.int64)
     for row in range(slot, 2 * SLOTS, SLOTS):
         if w.clock[BALLOT_NEXT, row] <= step and (row == slot or now[at.S_CALLED] == 1):
             count_due(w.settings, w.proposals, w.tokens, step, slot, w.clock, w.events, row, due)
+
+
+@kernel_function
+def call_members(w: World, left: int) -> None:
+    """Those who have not voted on the live proposal are called, and come in the steps left."""
+    slot, step = w.now[at.S_SLOT], w.now[at.S_STEP]
+    w.now[at.S_CALLED] = 1
+    _draw_members(w, SLOTS + slot, step, left, CALLED)
+    _leave_out_voters(w, slot, step)
 
 
 @kernel_function
@@ -404,5 +411,10 @@ def tick(w: World) -> None:
     if now[at.S_SLOT] >= 0:
         members(w)
         guard(w)
+    if w.cents[at.CASH_VAULT] > 0:
+        rate = w.pi[at.I_VAULT_BPS] * w.pi[at.I_STEP_S]
+        forgone, _ = multiply_divide(w.cents[at.CASH_VAULT], rate, BPS * DAY_S)
+        pay(w, at.CASH_VAULT, CASH_OTHERS, forgone)
+        now[at.S_OPERATOR_CENTS] += forgone
     if now[at.S_CAPTURED_FROM] >= 0 and w.pi[at.I_GRAB_STEP_CENTS] > 0:
         take(w, w.pi[at.I_GRAB_STEP_CENTS])

@@ -10,7 +10,16 @@ from . import adversary_layout as at
 from .adversary_acts import free_weight, loan_is_possible
 from .adversary_moves import World, live_state, own_tokens
 from .capture_charter import SUPPLY, CaptureCharter
-from .capture_lane import ALLY, ATTACKER, CASH_ATTACKER, CASH_POOL, EXCHANGE, POOL, START
+from .capture_lane import (
+    ALLY,
+    ATTACKER,
+    CASH_ATTACKER,
+    CASH_POOL,
+    CASH_TREASURY,
+    EXCHANGE,
+    POOL,
+    START,
+)
 from .capture_market import MICRO
 from .governor_layout import (
     ACTIVE,
@@ -33,8 +42,18 @@ S_NONE, S_PENDING, S_ACTIVE, S_PASSED, S_DEFEATED, S_VETOED, S_CAPTURED = range(
 DEFENCES = ("snapshot", "no emergency commit", "timelock", "guardian", "extension", "cooldown")
 
 
-def observation_fields(charter: CaptureCharter) -> FieldSet:
-    """Names, units and bounds; what lies beyond a bound is shown as the bound."""
+def observation_fields(charter: CaptureCharter, operator: bool) -> FieldSet:
+    """Names, units and bounds; what lies beyond a bound is shown as the bound.
+
+    With an `operator` its means follow.
+    """
+    means_of_operator = [
+        Field(
+            "treasury", "1", 0.0, 1.0, doc="money in the treasury, share of what it had at first"
+        ),
+        Field("vault", "1", 0.0, 1.0, doc="money in the vault, the same"),
+        Field("members_called", "1", 0.0, 1.0, doc="1 where members were called to the live vote"),
+    ]
     token, cash = charter.token, charter.attacker.cash_cents
     means = cash * MICRO // token.price_microcents + token.exchange
     stake = min(max(1.2 * means / token.supply, 0.01), 1.0)
@@ -61,6 +80,7 @@ def observation_fields(charter: CaptureCharter) -> FieldSet:
         Field("loan", "1", 0.0, 1.0, doc="1 where a flash loan could decide, or where the "
               "exchange's deposits are lent"),
         Field("defence", "1", 0.0, 1.0, (len(DEFENCES),), "1 for: " + ", ".join(DEFENCES)),
+        *(means_of_operator if operator else []),
     ])  # fmt: skip
 
 
@@ -136,5 +156,11 @@ def observe(w: World, opening: Int, holdings: Int, low: Float, scale: Float, o: 
     o[place + 5] = 1.0 if pi[at.I_REACTION_S] > 0 else 0.0
     o[place + 6] = 1.0 if pi[at.I_EXTENSION] > 0 else 0.0
     o[place + 7] = 1.0 if pi[at.I_COOLDOWN] > 0 else 0.0
+    place += 8
+    if place < len(low):
+        treasury = max(opening[CASH_TREASURY], 1)
+        o[place] = w.cents[CASH_TREASURY] / treasury
+        o[place + 1] = w.cents[at.CASH_VAULT] / treasury
+        o[place + 2] = 1.0 if now[at.S_SLOT] >= 0 and now[at.S_CALLED] == 1 else 0.0
     for i in range(len(low)):
         o[i] = min(max((o[i] - low[i]) * scale[i] - 1.0, -1.0), 1.0)
