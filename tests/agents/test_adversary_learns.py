@@ -41,11 +41,15 @@ def test_a_small_adversary_learns_what_the_rules_allow(
         assert -5_000.0 < played.profit.mean() <= 0.0
 
 
+def rows_of(tool: Any, name: str) -> list[list[str]]:
+    """Cells of a table of the page."""
+    found = {match[2]: match[3] for match in tool.TABLE.finditer(tool.PAGE.read_text("utf-8"))}
+    lines = [line for line in found[name].splitlines() if line.startswith("| `")]
+    return [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
+
+
 def test_the_page_has_a_row_for_every_pair(tool: Any) -> None:
-    found = tool.TABLE.search(tool.PAGE.read_text(encoding="utf-8"))
-    assert found is not None
-    rows = [line.split("|") for line in found.group(0).splitlines() if line.startswith("| `")]
-    shown = [(row[1].strip(" `"), row[2].strip()) for row in rows]
-    assert shown == [
+    assert [tuple(row[:2]) for row in rows_of(tool, "adversary")] == [
         (case, " + ".join(defences) or "as it happened") for case, defences in tool.PAIRS
     ]
+    assert [row[0] for row in rows_of(tool, "operator")[::5]] == list(tool.WITH_OPERATOR)
