@@ -5,7 +5,7 @@
 `adversary`: on the game of each case (`daogym.envs.dao.adversary`), with and without defences.
 `operator`: an operator that learnt without any attack, and one that learnt with a trained adversary
 present, both against that adversary; then an adversary that learnt with the second one present.
-Deterministic policies are played on episodes that training never saw.
+Policies act as they learnt to, by drawing their actions, on episodes that training never saw.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ PAIRS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("late_quorum", ()), ("late_quorum", ("late_quorum_extension",)),
 )  # fmt: skip
 WITH_OPERATOR = ("beanstalk", "apathy")
-STEPS = 196_608
+STEPS = 393_216
 LANES, EPISODES = 64, 128
 EVALUATION_SEED = 1_000_000
-NETWORKS = {"net_arch": {"pi": [64, 64], "vf": [64, 64]}, "log_std_init": -0.5}
+NETWORKS = {"net_arch": {"pi": [64, 64], "vf": [64, 64]}, "log_std_init": -0.2}
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ def learn(
         n_steps=64,
         batch_size=1024,
         n_epochs=6,
-        gamma=0.999,
-        gae_lambda=0.97,
+        gamma=1.0,
+        gae_lambda=0.99,
         max_grad_norm=0.5,
         target_kl=0.05,
         policy_kwargs=settings,
@@ -108,9 +108,7 @@ def train_beside(
 
     def policy(observations: NDArray[np.float32]) -> NDArray[np.float32]:
         state = np.zeros((len(observations), width), dtype=np.float32)
-        return np.asarray(
-            learner.predict({"obs": observations, "state": state}, None, None, True)[0]
-        )
+        return np.asarray(learner.predict({"obs": observations, "state": state})[0])
 
     return policy
 
@@ -139,15 +137,16 @@ def begun(case: str, defences: Sequence[str] = (), operator: bool = False) -> Si
         case, defences, EPISODES, operator=operator, autoreset="disabled"
     )  # fmt: skip
     simulator.reset(seed=EVALUATION_SEED)
+    torch.manual_seed(EVALUATION_SEED)
     return simulator
 
 
 def play(case: str, defences: Sequence[str], learner: Learner | None) -> Played:
-    """The deterministic policy, or the case's story where there is none."""
+    """A learnt policy, or the case's story where there is none."""
     simulator = begun(case, defences)
     if learner is None:
         return play_on(simulator, Story(simulator).actions)
-    return play_on(simulator, lambda: learner.predict(simulator.observations, None, None, True)[0])
+    return play_on(simulator, lambda: learner.predict(simulator.observations)[0])
 
 
 def play_both(case: str, policies: Mapping[Name, FixedPolicy]) -> Played:

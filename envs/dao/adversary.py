@@ -49,18 +49,18 @@ ACTION_FIELDS = FieldSet([
     Field("split", "1", -1.0, 1.0,
           doc="share of the tokens to move to the second account, or (below 0) back"),
     Field("borrow", "1", -1.0, 1.0,
-          doc="from 1/3: a flash loan for this step, or the exchange's votes (to -1/3: give back)"),
+          doc="from 0.1: a flash loan for this step, or the exchange's votes (to -0.1: give back)"),
     Field("bribe", "1", -1.0, 1.0,
           doc="share of the cash to offer for votes of members who have not voted; below 0: none"),
-    Field("propose", "1", -1.0, 1.0, doc="from 1/3: propose"),
+    Field("propose", "1", -1.0, 1.0, doc="from 0.1: propose"),
     Field("vote", "1", -1.0, 1.0,
-          doc="from 1/3: the first account votes For; from 2/3: the second one, too"),
+          doc="from 0.1: the first account votes For; from 0.5: the second one, too"),
 ])  # fmt: skip
 """What the adversary sets at a decision."""
 OPERATOR_FIELDS = FieldSet([
     Field("shelter", "1", -1.0, 1.0,
           doc="share of what the charter lets it put into the vault that lies there from now on"),
-    Field("call", "1", -1.0, 1.0, doc="from 1/3: call the members who have not voted"),
+    Field("call", "1", -1.0, 1.0, doc="from 0.1: call the members who have not voted"),
 ])  # fmt: skip
 """What the DAO's operator sets, where there is one."""
 

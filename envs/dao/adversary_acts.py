@@ -61,21 +61,21 @@ STREAM_SALE = 1104
 """Which members would sell their vote."""
 SLICE = 0.1
 """Share of the pool's tokens that full trading moves in one step; half of it moves a quarter."""
-A_THIRD, TWO_THIRDS = 1.0 / 3.0, 2.0 / 3.0
-"""From here on a number is a yes; and, for votes, both accounts'."""
+YES, BOTH = 0.1, 0.5
+"""From here on a number is a yes; and a yes of both accounts, for votes."""
 
 
 @kernel_function
 def act(w: World, action: Float) -> None:
     """All acts of a decision but trading, which goes on through its steps."""
     _split(w, action[at.A_SPLIT])
-    if action[at.A_PROPOSE] >= A_THIRD:
+    if action[at.A_PROPOSE] >= YES:
         propose(w)
     _borrow(w, action[at.A_BORROW])
     if w.now[at.S_SLOT] >= 0 and live_state(w) == ACTIVE:
-        if action[at.A_VOTE] >= A_THIRD:
+        if action[at.A_VOTE] >= YES:
             _vote_with(w, ATTACKER)
-        if action[at.A_VOTE] >= TWO_THIRDS:
+        if action[at.A_VOTE] >= BOTH:
             _vote_with(w, ALLY)
         if action[at.A_BRIBE] > 0.0 and w.pi[at.I_BRIBE_BPS] > 0:
             _bribe(w, int(action[at.A_BRIBE] * w.cents[CASH_ATTACKER]))
@@ -131,13 +131,13 @@ def _vote_with(w: World, account: int) -> None:
 
 @kernel_function
 def _borrow(w: World, wish: float) -> None:
-    if w.pi[at.I_EXCHANGE_UNITS] > 0 and abs(wish) >= A_THIRD:
+    if w.pi[at.I_EXCHANGE_UNITS] > 0 and abs(wish) >= YES:
         pins = w.proposals[:, P_SNAPSHOT]
         target = ALLY if wish > 0.0 else NOBODY
         if w.tokens[EXCHANGE, V_DELEGATE] != target:
             code = votes.delegate(w.tokens, EXCHANGE, target, w.now[at.S_STEP], pins)
             w.now[at.S_REFUSED] += 0 if code == DONE else 1
-    if w.pi[at.I_FLASH_UNITS] > 0 and wish >= A_THIRD and loan_is_possible(w):
+    if w.pi[at.I_FLASH_UNITS] > 0 and wish >= YES and loan_is_possible(w):
         _flash_loan(w)
 
 
@@ -200,7 +200,7 @@ def defend(w: World, action: Float) -> None:
     elif wanted < 0:
         pay(w, at.CASH_VAULT, CASH_TREASURY, -wanted)
     price = w.pi[at.I_CALL_CENTS]
-    if action[at.A_CALL] < A_THIRD or price == 0 or now[at.S_SLOT] < 0:
+    if action[at.A_CALL] < YES or price == 0 or now[at.S_SLOT] < 0:
         return
     if now[at.S_CALLED] == 1 or live_state(w) != ACTIVE or cents[CASH_TREASURY] < price:
         return

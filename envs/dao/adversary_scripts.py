@@ -100,12 +100,12 @@ class Story:
         snapshot, period = int(proposal[P_SNAPSHOT]), int(proposal[P_DURATION])
         if self.charter.story == "beanstalk":
             if step >= snapshot + max(self.rules.emergency_wait, 1):
-                action[at.A_BORROW], action[at.A_VOTE] = 1.0, 0.5
+                action[at.A_BORROW], action[at.A_VOTE] = 1.0, 0.3
         elif self.charter.story == "late_vote":
             early = snapshot + 1 + int(self.charter.attacker.early_at * period)
             if step >= snapshot + period:
                 action[at.A_VOTE] = 1.0
             elif self.charter.attacker.early_tokens > 0 and step >= early:
-                action[at.A_VOTE] = 0.5
+                action[at.A_VOTE] = 0.3
         else:
             action[at.A_VOTE] = 1.0
