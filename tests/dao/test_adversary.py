@@ -7,9 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import daogym
+from daogym.envs.adapters.gymnasium import DaoEnv, DaoVectorEnv
+from daogym.envs.adapters.sb3 import SB3VecEnv
 from daogym.envs.core.random import root_keys
 from daogym.envs.core.simulator import Simulator
 from daogym.envs.core.strict import ConfigError
@@ -252,6 +256,22 @@ def test_what_cannot_be_played_is_refused() -> None:
     with pytest.raises(ValueError, match="carry"):
         make_adversary("apathy", carry=True)
     assert [field.name for field in ACTION_FIELDS] == list(ACTIONS)
+
+
+def test_the_faces_of_every_simulator_are_the_games_too() -> None:
+    domain: Any = make_adversary("late_vote").domain
+    env = DaoEnv(scenario=domain)
+    check_env(env, skip_render_check=True)
+    many: Any = DaoVectorEnv(4, scenario=domain)
+    observations, _ = many.reset(seed=0)
+    assert observations.shape == (4, domain.observation_fields.size)
+    vec = SB3VecEnv(daogym.make_simulator(domain, 4))
+    vec.reset()
+    rewards = vec.step(np.full((4, len(ACTIONS)), 0.5, dtype=np.float32))[1]
+    # learning's rewards are shares of what there is to take
+    dollars = vec.simulator.rewards
+    assert rewards == pytest.approx(dollars / domain.prize_dollars, rel=1e-6)
+    assert domain.prize_dollars == pytest.approx(run_case("late_vote").extractable_cents / 100)
 
 
 pools = st.tuples(st.integers(10**3, 10**13), st.integers(1, 10**11), st.integers(0, 300))
