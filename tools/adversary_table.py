@@ -42,10 +42,10 @@ PAIRS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("beanstalk", ()), ("beanstalk", ("snapshot",)),
     ("apathy", ()), ("apathy", ("quorum",)), ("apathy", ("timelock", "guardian")),
     ("late_vote", ()), ("late_vote", ("guardian",)),
-    ("late_quorum", ()), ("late_quorum", ("late_quorum_extension",)),
 )  # fmt: skip
 WITH_OPERATOR = ("beanstalk", "apathy")
-STEPS = 393_216
+STEPS = {"beanstalk": 196_608, "apathy": 196_608, "late_vote": 393_216}
+"""Decisions of a training; several days of buying lie between a late vote and its price."""
 LANES, EPISODES = 64, 128
 EVALUATION_SEED = 1_000_000
 NETWORKS = {"net_arch": {"pi": [64, 64], "vf": [64, 64]}, "log_std_init": -0.2}
@@ -185,14 +185,17 @@ def shares(runs: Sequence[Played]) -> str:
     return " / ".join(f"{run.captured.mean():.0%}" for run in runs)
 
 
-def adversary_table(cases: Sequence[str], seeds: Sequence[int], steps: int) -> str:
+def adversary_table(cases: Sequence[str], seeds: Sequence[int], steps: int | None) -> str:
     """Rules with and without defences."""
     head = ("Case", "Rules", "Captured, by seed", "Treasury loss", "Profit", "Story's profit")
     rows = []
     for case, defences in PAIRS:
         if case in cases:
             start = time.perf_counter()
-            runs = [play(case, defences, train(case, defences, seed, steps)) for seed in seeds]
+            runs = [
+                play(case, defences, train(case, defences, seed, steps or STEPS[case]))
+                for seed in seeds
+            ]
             story = float(play(case, defences, None).profit.mean())
             rows.append((f"`{case}`", " + ".join(defences) or "as it happened", shares(runs),
                          money(runs, "loss"), money(runs, "profit"), short(story)))  # fmt: skip
@@ -200,7 +203,7 @@ def adversary_table(cases: Sequence[str], seeds: Sequence[int], steps: int) -> s
     return markdown(head, rows)
 
 
-def operator_table(cases: Sequence[str], seeds: Sequence[int], steps: int) -> str:
+def operator_table(cases: Sequence[str], seeds: Sequence[int], steps: int | None) -> str:
     """Operators that learnt without and with an adversary."""
     head = ("Case", "Operator", "Adversary", "Captured, by seed", "The DAO's loss",
             "of it the operator's acts", "Adversary's profit")  # fmt: skip
@@ -208,10 +211,11 @@ def operator_table(cases: Sequence[str], seeds: Sequence[int], steps: int) -> st
     for case in (case for case in WITH_OPERATOR if case in cases):
         found: dict[tuple[str, str], list[Played]] = {}
         for seed in seeds:
-            first = train_beside(case, "adversary", {}, seed, steps)
-            naive = train_beside(case, "operator", {}, seed, steps)
-            aware = train_beside(case, "operator", {"adversary": first}, seed, steps)
-            second = train_beside(case, "adversary", {"operator": aware}, seed, steps)
+            n = steps or STEPS[case]
+            first = train_beside(case, "adversary", {}, seed, n)
+            naive = train_beside(case, "operator", {}, seed, n)
+            aware = train_beside(case, "operator", {"adversary": first}, seed, n)
+            second = train_beside(case, "adversary", {"operator": aware}, seed, n)
             players: list[tuple[str, str, dict[Name, FixedPolicy]]] = [
                 ("none", "trained", {"adversary": first}),
                 ("trained without", "trained", {"adversary": first, "operator": naive}),
@@ -243,7 +247,7 @@ def main() -> None:
     parser.add_argument("--only", help="this case alone; the page is not written")
     parser.add_argument("--table", choices=list(TABLES), help="this table alone")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--steps", type=int, help="default: those of the page")
     parser.add_argument("--print", action="store_true", help="do not write the page")
     chosen = parser.parse_args()
     cases = [chosen.only] if chosen.only else [case for case, _ in PAIRS]

@@ -12,21 +12,8 @@ from daogym.envs.core.random import as_uint64, uniform
 
 from . import adversary_layout as at
 from . import governor, votes
-from .adversary_moves import (
-    World,
-    burn,
-    buy,
-    call_members,
-    hand_over,
-    has_sold,
-    live_state,
-    mint,
-    own_tokens,
-    pay,
-    propose,
-    push,
-    sell,
-)
+from .adversary_moves import call_members, has_sold, live_state, propose, push
+from .adversary_world import World, burn, buy, hand_over, mint, own_tokens, pay, sell
 from .ballots import (
     BALLOT_COUNT,
     BALLOT_NEXT,

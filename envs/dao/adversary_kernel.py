@@ -14,18 +14,9 @@ from daogym.envs.core.random import as_int64, as_uint64, episode_key, integer
 from . import adversary_layout as at
 from . import governor, treasury, votes
 from .adversary_acts import act, defend, held, trade
-from .adversary_moves import (
-    World,
-    arbitrage,
-    live_state,
-    lost_cents,
-    open_world,
-    push,
-    sell_all,
-    tick,
-    wealth,
-)
+from .adversary_moves import live_state, push, tick
 from .adversary_observation import observe
+from .adversary_world import World, arbitrage, lost_cents, open_world, sell_all, wealth
 from .ballots import BALLOT_NEXT, NEVER
 from .capture_lane import ACCOUNTS, ALLY, ATTACKER, CASH_TREASURY, OPENING, START
 from .governor_layout import ACTIVE, P_SNAPSHOT

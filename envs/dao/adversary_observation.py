@@ -8,7 +8,8 @@ from daogym.envs.core.layout import Float, Int
 
 from . import adversary_layout as at
 from .adversary_acts import free_weight, loan_is_possible
-from .adversary_moves import World, live_state, own_tokens
+from .adversary_moves import live_state
+from .adversary_world import World, own_tokens
 from .capture_charter import SUPPLY, CaptureCharter
 from .capture_lane import (
     ALLY,
