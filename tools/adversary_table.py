@@ -43,9 +43,10 @@ PAIRS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("apathy", ()), ("apathy", ("quorum",)), ("apathy", ("timelock", "guardian")),
     ("late_vote", ()), ("late_vote", ("guardian",)),
 )  # fmt: skip
-WITH_OPERATOR = ("beanstalk", "apathy")
+WITH_OPERATOR = ("beanstalk",)
 STEPS = {"beanstalk": 196_608, "apathy": 196_608, "late_vote": 393_216}
 """Decisions of a training; several days of buying lie between a late vote and its price."""
+OPERATOR_STEPS = 98_304
 LANES, EPISODES = 64, 128
 EVALUATION_SEED = 1_000_000
 NETWORKS = {"net_arch": {"pi": [64, 64], "vf": [64, 64]}, "log_std_init": -0.2}
@@ -211,7 +212,7 @@ def operator_table(cases: Sequence[str], seeds: Sequence[int], steps: int | None
     for case in (case for case in WITH_OPERATOR if case in cases):
         found: dict[tuple[str, str], list[Played]] = {}
         for seed in seeds:
-            n = steps or STEPS[case]
+            n = steps or OPERATOR_STEPS
             first = train_beside(case, "adversary", {}, seed, n)
             naive = train_beside(case, "operator", {}, seed, n)
             aware = train_beside(case, "operator", {"adversary": first}, seed, n)
@@ -224,7 +225,10 @@ def operator_table(cases: Sequence[str], seeds: Sequence[int], steps: int | None
                 ("trained with it", "trained against it", {"adversary": second, "operator": aware}),
             ]
             for operator, adversary, policies in players:
-                found.setdefault((operator, adversary), []).append(play_both(case, policies))
+                played = play_both(case, policies)
+                found.setdefault((operator, adversary), []).append(played)
+                print(case, seed, operator, adversary, played.captured.mean(),
+                      played.loss.mean(), played.profit.mean(), flush=True)  # fmt: skip
         for (operator, adversary), runs in found.items():
             rows.append((f"`{case}`", operator, adversary, shares(runs), money(runs, "loss"),
                          money(runs, "operator_cost"), money(runs, "profit")))  # fmt: skip
