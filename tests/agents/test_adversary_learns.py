@@ -30,7 +30,7 @@ def tool() -> Any:
 def test_a_small_adversary_learns_what_the_rules_allow(
     tool: Any, defences: tuple[str, ...], captures: bool
 ) -> None:
-    learner = tool.train("apathy", defences, seed=0, steps=65_536)
+    learner = tool.train("apathy", defences, seed=0, steps=131_072)
     played = tool.play("apathy", defences, learner)
     if captures:
         assert played.captured.mean() > 0.5
