@@ -43,7 +43,7 @@ PAIRS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("apathy", ()), ("apathy", ("quorum",)), ("apathy", ("timelock", "guardian")),
     ("late_vote", ()), ("late_vote", ("guardian",)),
 )  # fmt: skip
-WITH_OPERATOR = ("beanstalk",)
+WITH_OPERATOR = ("beanstalk", "apathy")
 STEPS = {"beanstalk": 196_608, "apathy": 196_608, "late_vote": 393_216}
 """Decisions of a training; several days of buying lie between a late vote and its price."""
 OPERATOR_STEPS = 98_304
