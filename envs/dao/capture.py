@@ -167,7 +167,7 @@ def _result(
         break_even_cents=stake_cost(
             pool, play.fair_before, needed, charter.attacker.slices, token.fall_bps
         ),
-        extractable_cents=_extractable(charter, pool, play.fair_before),
+        extractable_cents=extractable(charter, pool, play.fair_before),
         timeline=tuple(play.timeline),
         ballots=tuple(play.ballots),
         tallies=np.array(play.tallies[: charter.horizon + 1], dtype=np.int64),
@@ -183,7 +183,7 @@ def _result(
     )
 
 
-def _extractable(charter: CaptureCharter, pool: Pool, fair: int) -> int:
+def extractable(charter: CaptureCharter, pool: Pool, fair: int) -> int:
     """What the attacker can get from all that the payload takes, tokens at the fallen price."""
     prize, token = charter.prize, charter.token
     fallen = fair * (10_000 - token.fall_bps) // 10_000
@@ -196,5 +196,5 @@ def _extractable(charter: CaptureCharter, pool: Pool, fair: int) -> int:
 
 
 __all__ = [
-    "CASES", "DEFENCES", "SUPPLY", "VARIANTS", "CaseResult", "load_case", "run_case",
+    "CASES", "DEFENCES", "SUPPLY", "VARIANTS", "CaseResult", "extractable", "load_case", "run_case",
 ]  # fmt: skip

@@ -194,6 +194,10 @@ class Attacker(StrictModel):
     """Votes that a flash loan's deposit mints for a moment."""
     flash_cents: int = Setting(0, ge=0, le=LARGEST_CENTS)
     flash_fee_bps: int = Setting(0, ge=0, le=1000)
+    bribe_bps: int = Setting(0, ge=0, le=10_000)
+    """Price of a member's vote as a share of the tokens' price before; 0: nobody sells any."""
+    bribable_percent: int = Setting(100, ge=0, le=100)
+    """Share of the members who would."""
     fake_tokens: int = Setting(0, ge=0)
     """Votes that a swapped payload mints for the attacker."""
     mint_tokens: int = Setting(0, ge=0)
@@ -228,6 +232,17 @@ class Prize(StrictModel):
     """What goes on flowing to the attacker while the captured value is in force."""
 
 
+class DefendingOperator(StrictModel):
+    """What an operator in the DAO's pay could do while an attack runs; no case had one."""
+
+    vault_percent: int = Setting(0, ge=0, le=100)
+    """Largest share of the treasury's money that it may put where no payload reaches it."""
+    vault_bps_per_day: int = Setting(0, ge=0, le=1000)
+    """What money there costs: the yield that it would have had."""
+    call_cents: int = Setting(0, ge=0, le=LARGEST_CENTS)
+    """Price of calling those who have not voted on a live proposal; 0: it cannot."""
+
+
 class CaptureCharter(StrictModel):
     """One case."""
 
@@ -246,6 +261,8 @@ class CaptureCharter(StrictModel):
     electorate: ElectorateSettings = Setting(default_factory=ElectorateSettings)
     attacker: Attacker
     prize: Prize
+    operator: DefendingOperator | None = None
+    """Acts in the adversary's game alone, and there only where it is asked for."""
     defences: Mapping[DefenceName, Defence]
 
     @model_validator(mode="after")

@@ -63,7 +63,7 @@ def governor_act(
         )
         return made if code == DONE else -code
     if what == VOTE:
-        return _vote(settings, proposals, tokens, step, slot, account, value, more, last)
+        return cast_votes(settings, proposals, tokens, step, slot, account, value, more, last)
     if what == QUEUE:
         return governor.queue(settings, proposals, tokens, step, time_s, slot)
     if what == EXECUTE:
@@ -74,7 +74,7 @@ def governor_act(
         return governor_state.state_of(settings, proposals, tokens, step, time_s, slot)
     if what == NEEDED:
         return governor_state.needed_votes(settings, proposals, tokens, step, slot)
-    return _emergency_commit(settings, proposals, tokens, step, slot, value, more)
+    return emergency_commit(settings, proposals, tokens, step, slot, value, more)
 
 
 @kernel_entry()
@@ -85,30 +85,37 @@ def begin_lane(settings: Int, proposals: Int, tokens: Int, values: Int, step: in
 
 
 @kernel_function
-def _vote(
+def vote_weight(
+    proposals: Int, tokens: Int, step: int, slot: int, account: int, source: int, cooldown: int
+) -> int:  # fmt: skip
+    """Votes that an account can cast on a proposal whose snapshot is past; < 0: not known.
+
+    With a cool-down that is the less of what it had at the snapshot and that many steps before.
+    """
+    if source == LIVE_VOTES:
+        return votes.current_votes(tokens, account)
+    snapshot = proposals[slot, P_SNAPSHOT]
+    weight = votes.past_votes(tokens, account, snapshot, step)
+    if cooldown == 0:
+        return weight
+    return min(weight, votes.past_votes(tokens, account, snapshot - cooldown, step))
+
+
+@kernel_function
+def cast_votes(
     settings: Int, proposals: Int, tokens: Int, step: int, slot: int, account: int, support: int,
     source: int, cooldown: int,
 ) -> int:  # fmt: skip
-    """The governor's vote; live votes and votes with a cool-down differ in the weight alone.
-
-    With a cool-down an account votes with the less of what it had at the snapshot and that many
-    steps before.
-    """
+    """The governor's vote; live votes and votes with a cool-down differ in the weight alone."""
     if source == SNAPSHOT_VOTES and cooldown == 0:
         return governor.vote(settings, proposals, tokens, step, slot, account, support)
     if not votes.is_account(tokens, account) or account >= MAX_VOTERS:
         return UNKNOWN_ACCOUNT
     if (proposals[slot, P_VOTED] >> account) & 1 == 1:
         return ALREADY_VOTED
-    if source == LIVE_VOTES:
-        weight = votes.current_votes(tokens, account)
-    else:
-        snapshot = proposals[slot, P_SNAPSHOT]
-        weight = votes.past_votes(tokens, account, snapshot, step)
-        held = votes.past_votes(tokens, account, snapshot - cooldown, step)
-        if weight < 0 or held < 0:
-            return SNAPSHOT_FORGOTTEN
-        weight = min(weight, held)
+    weight = vote_weight(proposals, tokens, step, slot, account, source, cooldown)
+    if weight < 0:
+        return SNAPSHOT_FORGOTTEN
     code = governor.count_weight(settings, proposals, tokens, step, slot, support, weight)
     if code == DONE:
         proposals[slot, P_VOTED] |= 1 << account
@@ -116,7 +123,7 @@ def _vote(
 
 
 @kernel_function
-def _emergency_commit(
+def emergency_commit(
     settings: Int, proposals: Int, tokens: Int, step: int, slot: int, share_ppm: int, source: int
 ) -> int:  # fmt: skip
     """End an active vote now if more than a share of the supply is For (`support_reached_early`).
@@ -175,6 +182,15 @@ def count_members(
     row: int, due: Int,
 ) -> int:  # fmt: skip
     """Count the ballots of row `row` that are due; `due` (3,) receives them. The last refusal."""
+    return count_due(settings, proposals, tokens, step, slot, clock, events, row, due)
+
+
+@kernel_function
+def count_due(
+    settings: Int, proposals: Int, tokens: Int, step: int, slot: int, clock: Int, events: Int,
+    row: int, due: Int,
+) -> int:  # fmt: skip
+    """`count_members`, for compiled code."""
     due[:] = 0
     if pop_ballots(clock, events, row, step, due) == 0:
         return DONE

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from daogym.envs.core.compiled import compile_lock
+from daogym.envs.core.layout import Int
 
 from . import capture_kernels as kernels
 from .capture_charter import SUPPLY, CaptureCharter, Rules
 from .capture_market import MICRO, Pool
 from .governor_layout import (
+    G_STATIC_SUPPLY,
     G_TIMELOCK,
     NO_GUARDIAN,
     P_AGAINST,
@@ -57,6 +59,39 @@ class Refused(RuntimeError):
     """The governor or the books refused what the story needs."""
 
 
+def holdings_of(charter: CaptureCharter) -> dict[int, int]:
+    """Base units that the accounts of the story begin with."""
+    token, units = charter.token, charter.units
+    return {
+        POOL: units(token.pool), OTHERS: units(token.others),
+        TREASURY: units(token.treasury), EXCHANGE: units(token.exchange),
+    }  # fmt: skip
+
+
+def governor_values(charter: CaptureCharter, rules: Rules) -> Int:
+    """The governor's settings; who is no account of the story counts in the static supply."""
+    values = openzeppelin_rules(
+        voting_delay=rules.voting_delay,
+        voting_period=rules.voting_period,
+        proposal_threshold=charter.units(rules.threshold_tokens),
+        quorum_numerator=rules.quorum_percent,
+        min_delay_s=rules.timelock_s,
+        late_quorum_extension=rules.late_quorum_extension,
+        guardian=NO_GUARDIAN if rules.guardian is None else GUARDIAN,
+        static_supply=SUPPLY - sum(holdings_of(charter).values()),
+    )
+    values[G_TIMELOCK] = 1 if rules.timelock_s > 0 else 0
+    return values
+
+
+def opening_cents(charter: CaptureCharter) -> tuple[int, ...]:
+    """(CASH_ACCOUNTS,) what everybody had before."""
+    token, attacker, prize = charter.token, charter.attacker, charter.prize
+    pool = token.price_microcents * token.pool // MICRO
+    others = 10 * (pool + attacker.cash_cents + prize.treasury_cents)
+    return prize.treasury_cents, attacker.cash_cents, pool, others, attacker.flash_cents
+
+
 class Lane:
     """Governor, votes, pool and books of one case, and the acts on them; the rules answer."""
 
@@ -64,23 +99,9 @@ class Lane:
         self.charter, self.rules = charter, rules
         self.step, self.time_s = START, START * charter.step_s
         token = charter.token
-        units = charter.units
-        holdings = {
-            POOL: units(token.pool), OTHERS: units(token.others),
-            TREASURY: units(token.treasury), EXCHANGE: units(token.exchange),
-        }  # fmt: skip
-        values = openzeppelin_rules(
-            voting_delay=rules.voting_delay,
-            voting_period=rules.voting_period,
-            proposal_threshold=units(rules.threshold_tokens),
-            quorum_numerator=rules.quorum_percent,
-            min_delay_s=rules.timelock_s,
-            late_quorum_extension=rules.late_quorum_extension,
-            guardian=NO_GUARDIAN if rules.guardian is None else GUARDIAN,
-            static_supply=SUPPLY - sum(holdings.values()),
-        )
-        self.static = SUPPLY - sum(holdings.values())
-        values[G_TIMELOCK] = 1 if rules.timelock_s > 0 else 0
+        holdings = holdings_of(charter)
+        values = governor_values(charter, rules)
+        self.static = int(values[G_STATIC_SUPPLY])
         self.settings = np.zeros(settings_width(SLOTS), dtype=np.int64)
         self.proposals = np.zeros((SLOTS, PROPOSAL_WIDTH), dtype=np.int64)
         # Room for every trade of the story: nothing that a cool-down looks up is ever forgotten.
@@ -98,15 +119,7 @@ class Lane:
         self.pool = Pool(holdings[POOL], pool_cents, token.pool_fee_bps)
         self.cents = np.zeros(CASH_ACCOUNTS, dtype=np.int64)
         self.totals = np.zeros((OPENING + 1, 2), dtype=np.int64)
-        attacker = charter.attacker
-        opening = {
-            CASH_TREASURY: charter.prize.treasury_cents,
-            CASH_ATTACKER: attacker.cash_cents,
-            CASH_POOL: pool_cents,
-            CASH_OTHERS: 10 * (pool_cents + attacker.cash_cents + charter.prize.treasury_cents),
-            CASH_LENDER: attacker.flash_cents,
-        }  # fmt: skip
-        for account, amount in opening.items():
+        for account, amount in enumerate(opening_cents(charter)):
             with compile_lock(kernels.open_account):
                 code = kernels.open_account(self.cents, self.totals, OPENING, account, amount)
             self.expect(code, "opening balance")
