@@ -359,6 +359,15 @@ def test_old_folders_are_pruned_but_not_the_present_one(tiny: Path, tmp_path: Pa
     assert [p.exists() for p in stale] == [True] * 7 + [False] * 5
 
 
+def run_alone(code: str, tmp_path: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """What a process of its own with an empty cache makes of the code."""
+    path = tmp_path / "alone.py"
+    path.write_text(code, encoding="utf-8")
+    environment = {**os.environ, "DAOGYM_CACHE_DIR": str(tmp_path / "cache"), **settings}
+    run = [sys.executable, "-P", str(path)]
+    return subprocess.run(run, capture_output=True, text=True, env=environment, check=False)
+
+
 def test_an_entrys_private_callees_bear_names_of_their_own(tmp_path: Path) -> None:
     # Under their own names the loader links later kernels to them, whose calls they cannot answer.
     code = (
@@ -379,11 +388,7 @@ def test_an_entrys_private_callees_bear_names_of_their_own(tmp_path: Path) -> No
         "print(json.dumps([[f.name, f.linkage == Linkage.internal] for f in defined]))\n"
         "assert not any(f.linkage == Linkage.linkonce_odr for f in defined)\n"
     )
-    path = tmp_path / "private.py"
-    path.write_text(code, encoding="utf-8")
-    environment = {**os.environ, "DAOGYM_CACHE_DIR": str(tmp_path / "cache")}
-    run = [sys.executable, "-P", str(path)]
-    done = subprocess.run(run, capture_output=True, text=True, env=environment, check=False)
+    done = run_alone(code, tmp_path)
     assert done.returncode == 0, done.stderr
     named = dict(json.loads(done.stdout))
     assert any(named.values())
@@ -417,11 +422,7 @@ def test_arrays_without_an_owner_are_not_counted_by_an_entry(tmp_path: Path) -> 
         "calls = re.findall(r'call [^\\n]*NRT_(?:in|de)cref', str(made.library._final_module))\n"
         "assert not calls, calls\n"
     )
-    path = tmp_path / "counted.py"
-    path.write_text(code, encoding="utf-8")
-    environment = {**os.environ, "DAOGYM_CACHE_DIR": str(tmp_path / "cache")}
-    run = [sys.executable, "-P", str(path)]
-    done = subprocess.run(run, capture_output=True, text=True, env=environment, check=False)
+    done = run_alone(code, tmp_path)
     assert done.returncode == 0, done.stderr
 
 
@@ -447,13 +448,5 @@ def test_kernels_count_indices_from_the_start(
         "    return look(values)\n"
         "print(entry(np.arange(4.0)))\n"
     )
-    path = tmp_path / "from_the_start.py"
-    path.write_text(code, encoding="utf-8")
-    environment = {
-        **os.environ,
-        "DAOGYM_CACHE_DIR": str(tmp_path / "cache"),
-        "NUMBA_BOUNDSCHECK": bounds_checked,
-    }
-    run = [sys.executable, "-P", str(path)]
-    done = subprocess.run(run, capture_output=True, text=True, env=environment, check=False)
+    done = run_alone(code, tmp_path, NUMBA_BOUNDSCHECK=bounds_checked)
     assert expected in done.stdout + done.stderr
