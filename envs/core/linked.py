@@ -38,15 +38,19 @@ class _NoEnvironments:
         """Entries alone have environments: they talk to Python."""
 
 
-class CalleeLibrary(JITCodeLibrary):  # type: ignore[misc]
+class KernelLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """Code in which array indices count from the start."""
+
+    def create_ir_module(self, name: str) -> Any:
+        return count_from_the_start(super().create_ir_module(name))
+
+
+class CalleeLibrary(KernelLibrary):
     """Code that other libraries link; it is never run by itself and has no address."""
 
     @property
     def codegen(self) -> Any:
         return _NoEnvironments(self._codegen)
-
-    def create_ir_module(self, name: str) -> Any:
-        return count_from_the_start(super().create_ir_module(name))
 
     def get_pointer_to_function(self, name: str) -> int:
         self._ensure_finalized()
@@ -61,7 +65,7 @@ class CalleeLibrary(JITCodeLibrary):  # type: ignore[misc]
         self._finalized = True
 
 
-class EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
+class EntryLibrary(KernelLibrary):
     """Code that is run, whose callees are its own.
 
     Numba links callees so that other libraries could share them, and LLVM then may not touch how
@@ -73,9 +77,6 @@ class EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
     """
 
     _final_module: Any
-
-    def create_ir_module(self, name: str) -> Any:
-        return count_from_the_start(super().create_ir_module(name))
 
     def _optimize_final_module(self) -> None:
         # Under their own names the loader would take them for other libraries' functions.

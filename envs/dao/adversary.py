@@ -157,7 +157,7 @@ class AdversaryDomain:
         if carry:
             raise ValueError("carry: an attack begins anew in every episode, False expected")
         c, rules = self.charter, self.rules
-        helper = c.operator if self.scenario.operator and c.operator else DefendingOperator()
+        means = c.operator if self.scenario.operator and c.operator else DefendingOperator()
         a, prize, units = c.attacker, c.prize, c.units
         place = {part.name: self.state_layout.part(part.name)[1] for part in
                  self.state_layout.parts}  # fmt: skip
@@ -172,7 +172,7 @@ class AdversaryDomain:
             a.flash_cents * a.flash_fee_bps // BPS, units(c.token.exchange), a.bribe_bps,
             a.bribable_percent * 10_000, units(a.mint_tokens), prize.grab_cents, prize.loot_bps,
             units(prize.grab_tokens), prize.grab_cents_per_step, self.voters, MOST_PROPOSALS,
-            helper.vault_percent * 10_000, helper.vault_bps_per_day, helper.call_cents,
+            means.vault_percent * 10_000, means.vault_bps_per_day, means.call_cents,
             place["settings"], place["proposals"], place["tokens"], votes_width(self._pins),
             place["cents"], place["totals"], place["clock"], place["events"], place["sold"],
         ]  # fmt: skip
