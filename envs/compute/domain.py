@@ -14,7 +14,7 @@ from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int, pack_parameters
 from daogym.envs.core.rooms import SPLITS, RoomedDomain, checked_split, checked_window
 from daogym.envs.core.strict import hash_model
-from daogym.envs.dao.charter import Mode
+from daogym.envs.dao.charter import MODES
 from daogym.envs.dao.episode_ledger import EpisodeLedger
 from daogym.envs.dao.governance_layout import Governance, pack_governance
 from daogym.envs.dao.proposal_view import charter_action_fields, charter_fields
@@ -70,7 +70,6 @@ if TYPE_CHECKING:
 
 ActionMode = Literal["operator", "scheduler", "provider"]
 ACTION_MODES = get_args(ActionMode)
-MODES: tuple[Mode, ...] = ("static", "voted", "agentic", "steward")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 

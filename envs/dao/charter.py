@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ from .charter_stress import StressSettings
 from .electorate import NAMED, ElectorateSettings
 
 Mode = Literal["static", "voted", "agentic", "steward"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 NAMED_CHARTERS = ("static", "voted", "contested", "agentic", "steward", *CASES, *VARIANTS)
 """Packaged charters (`charters/*.yaml`)."""

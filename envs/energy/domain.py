@@ -16,7 +16,7 @@ from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int, pack_parameters
 from daogym.envs.core.rooms import SPLITS, RoomedDomain, checked_split, checked_window
 from daogym.envs.core.strict import hash_model
-from daogym.envs.dao.charter import GovernedParameter, Mode
+from daogym.envs.dao.charter import MODES, GovernedParameter
 from daogym.envs.dao.governance_layout import Governance, pack_governance
 from daogym.envs.dao.proposal_view import charter_action_fields, charter_fields
 from daogym.envs.dao.steward import steward_events
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from daogym.envs.dao.ledger import LedgerWriter
 
 ActionMode = Literal["fleet", "device"]
-MODES: tuple[Mode, ...] = ("static", "voted", "agentic", "steward")
 _AUTORESET = {
     "same_step": AUTORESET_SAME_STEP,
     "next_step": AUTORESET_NEXT_STEP,

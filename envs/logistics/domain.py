@@ -13,6 +13,7 @@ from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.rooms import SPLITS, RoomedDomain, checked_split
 from daogym.envs.core.strict import hash_model
+from daogym.envs.dao.charter import MODES
 from daogym.envs.dao.episode_ledger import EpisodeLedger
 from daogym.envs.dao.governance_layout import Governance, pack_governance
 from daogym.envs.dao.proposal_view import charter_action_fields, charter_fields
@@ -34,7 +35,7 @@ from .layout import (
 )
 from .network import Network
 from .observation import observation_fields, pipeline_slots, seen_processes
-from .scenario import MODES, ActionMode, Anticipation, LogisticsScenario
+from .scenario import ActionMode, Anticipation, LogisticsScenario
 
 if TYPE_CHECKING:
     from daogym.envs.core.simulator import Simulator

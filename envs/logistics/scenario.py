@@ -10,12 +10,10 @@ from pydantic import Field as Setting
 from pydantic import model_validator
 
 from daogym.envs.core.strict import StrictModel
-from daogym.envs.dao.charter import Charter, GovernedParameter
-from daogym.envs.dao.charter import Mode as CharterMode
+from daogym.envs.dao.charter import MODES, Charter, GovernedParameter
 
 from .governed import GOVERNED_PARAMETERS
 
-MODES: tuple[CharterMode, ...] = ("static", "voted", "agentic", "steward")
 UNLIMITED_FROM = 1e9
 """A governed parameter whose own limit is as high has no limit by default."""
 ActionMode = Literal["base_stock", "anticipating", "node", "orders"]
