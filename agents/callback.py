@@ -118,7 +118,7 @@ class RunCallback(BaseCallback):
         self.state.rollouts += 1
 
     def _on_step(self) -> bool:
-        ended = self.simulator.terminated | self.simulator.truncated
+        ended = self.env.ended_lanes
         if ended.any():
             self._days += float(self.simulator.episode_length[ended].sum()) * self._step_days
             self._money += float(self.simulator.episode_reward[ended].sum())

@@ -42,9 +42,16 @@ class TrainConfig(StrictModel):
     shadow_lanes: bool = Field(
         False, description="step the zero action in the same worlds: its money is the no-op's"
     )
+    branch_lanes: bool = Field(
+        False,
+        description="subtract the advantages of the same lanes without noise, from each rollout on",
+    )
     value_stock: bool = Field(
         False,
         description="reward what the stock gains in a step: a potential, where the domain has one",
+    )
+    hold_steps: PositiveInt = Field(
+        1, description="steps for which an action holds in training; all other steps are then these"
     )
     num_envs: PositiveInt = Field(1024, description="environments stepped in one compiled call")
     threads: PositiveInt = Field(2, description="threads of the simulator")

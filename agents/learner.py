@@ -6,6 +6,7 @@ with every setting at its default its weights are SB3's, bit for bit.
 - IPPO, MAPPO: `MultiAgentPolicy` on a `MultiAgentVecEnv`; rows of absent agents are left out.
 - Settings of MAPPO (Yu et al. 2022): `normalise_values`, `huber_delta`, `clip_by_group`.
 - PPO-Lagrangian: `cost_limits`, see `constraints.py`.
+- A baseline of the same worlds without the noise: `branch_env`, see `branch.py`.
 
 From its environment it reads, where they are needed, arrays of the last step: `costs` with
 `cost_names` and `episode_steps`, `acted`, `truncated_rows` with `final_observations`.
@@ -26,6 +27,7 @@ from stable_baselines3.common.utils import explained_variance, obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 from torch.nn.functional import huber_loss, mse_loss
 
+from .branch import Branch
 from .constraints import Constraints
 from .rollout import LearnerBuffer, LearnerDictBuffer
 from .value_scale import ValueScale
@@ -43,6 +45,8 @@ class Learner(PPO):
         huber_delta: the value loss is linear beyond this error; none: the squared error. In
             standard deviations where values are normalised.
         clip_by_group: clip the gradients of actor and critic apart, each to `max_grad_norm`.
+        branch_env: a second face like `env`, whose lanes take the mean action from each rollout's
+            start; their advantages are subtracted.
 
     Raises:
         ValueError: a limit of a cost that the environment does not report.
@@ -63,6 +67,7 @@ class Learner(PPO):
         normalise_values: bool = False,
         huber_delta: float | None = None,
         clip_by_group: bool = False,
+        branch_env: VecEnv | None = None,
         **options: Any,
     ) -> None:
         self.cost_limits = dict(cost_limits or {})
@@ -73,6 +78,7 @@ class Learner(PPO):
         self.constraints: Constraints | None = None
         self._episode_costs: NDArray[Any] = np.zeros(len(self.cost_limits))
         super().__init__(policy, env, *arguments, **options)
+        self.branch = None if branch_env is None else Branch(branch_env, self.policy)
 
     def _setup_model(self) -> None:
         is_dict = isinstance(self.observation_space, spaces.Dict)
@@ -151,6 +157,8 @@ class Learner(PPO):
         callback.on_rollout_start()
         if self.use_sde:
             self.policy.reset_noise(env.num_envs)
+        if self.branch is not None:
+            self.branch.begin(env)
 
         for n_steps in range(n_rollout_steps):
             if self.use_sde and self.sde_sample_freq > 0 and n_steps % self.sde_sample_freq == 0:
@@ -172,6 +180,8 @@ class Learner(PPO):
                     )
 
             new_obs, rewards, dones, infos = env.step(clipped_actions)
+            if self.branch is not None:
+                self.branch.step(self.gamma)
 
             self.num_timesteps += env.num_envs
             callback.update_locals(locals())
@@ -199,6 +209,11 @@ class Learner(PPO):
         rollout_buffer.compute_returns_and_advantage(
             last_values=self._predict_values(last), dones=dones
         )
+        if self.branch is not None:
+            # The critic's targets are the lanes' own.
+            rollout_buffer.advantages -= self.branch.advantages(
+                rollout_buffer.episode_starts, dones, self.gamma, self.gae_lambda
+            )
         if self.constraints is not None:
             last_costs = self.constraints.values(self._critic_features(last))
             rollout_buffer.finish_costs(np.array(cost_values), last_costs, dones)

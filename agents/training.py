@@ -41,13 +41,11 @@ def make_daogym_simulator(scenario: Any, **options: Any) -> Any:
     return daogym.make_simulator(scenario, **options)
 
 
-def make_sb3_env(
-    simulator: Any, *, control_variate: bool, stock_discount: float | None = None
-) -> VecEnv:
+def make_sb3_env(simulator: Any, **options: Any) -> VecEnv:
     """The project's stable-baselines3 face of a simulator."""
     from daogym.envs.adapters.sb3 import SB3VecEnv
 
-    return SB3VecEnv(simulator, control_variate=control_variate, stock_discount=stock_discount)
+    return SB3VecEnv(simulator, **options)
 
 
 def train(
@@ -117,19 +115,11 @@ def _learn(
     make_env: MakeEnv,
     console: Console,
 ) -> RunCallback:
-    options = {"shadow": True} if config.shadow_lanes else {}
-    simulator = make_simulator(
-        config.scenario,
-        num_envs=config.num_envs,
-        threads=config.threads,
-        split=config.split,
-        action_mode=config.action_mode,
-        stagger=True,
-        **options,
-    )
+    simulator = _make_lanes(config, make_simulator)
     _check(config, simulator)
     seen = seen_numbers(simulator.observation_fields, config.hidden_fields)
     env: VecEnv
+    branch_env: VecEnv | None = None
     keeper: Any
     if config.has_agents:
         view = simulator.domain.as_agents(simulator)
@@ -138,8 +128,11 @@ def _learn(
         )
         keeper = GroupKeeper(view, config.training_hash, config.activation)
     else:
-        shaped = {"stock_discount": config.gamma} if config.value_stock else {}
-        env = make_env(simulator, control_variate=config.control_variate, **shaped)
+        shaped: dict[str, Any] = {"stock_discount": config.gamma} if config.value_stock else {}
+        shaped |= {"control_variate": config.control_variate, "hold_steps": config.hold_steps}
+        env = make_env(simulator, **shaped)
+        if config.branch_lanes:
+            branch_env = make_env(_make_lanes(config, make_simulator), **shaped)
         keeper = PolicyKeeper(contract_of(simulator, config.training_hash), config.activation)
     if checkpoint is None:
         _describe_run(config, run, simulator)
@@ -153,7 +146,7 @@ def _learn(
 
     # The learner is seeded after everything else was made, and a checkpoint is put back last:
     # nothing in between may draw from the global random states.
-    model = make_ppo(config, env)
+    model = make_ppo(config, env, branch_env)
     hide_fields(model.policy, seen)
     if model.constraints is not None:
         hide_from(model.constraints.critic, seen)
@@ -179,6 +172,19 @@ def _learn(
     return callback
 
 
+def _make_lanes(config: TrainConfig, make_simulator: MakeSimulator) -> Any:
+    options = {"shadow": True} if config.shadow_lanes else {}
+    return make_simulator(
+        config.scenario,
+        num_envs=config.num_envs,
+        threads=config.threads,
+        split=config.split,
+        action_mode=config.action_mode,
+        stagger=True,
+        **options,
+    )
+
+
 def _check(config: TrainConfig, simulator: Any) -> None:
     if config.has_agents and not hasattr(simulator.domain, "as_agents"):
         raise ConfigError(
@@ -189,9 +195,20 @@ def _check(config: TrainConfig, simulator: Any) -> None:
     if config.value_stock and not hasattr(simulator.domain, "stock_value"):
         name = simulator.domain.name
         raise ConfigError("training", "value_stock", f"the domain {name!r} values no stock")
-    for key in ("hidden_fields", "warm_start", "value_stock"):
+    for key in ("hidden_fields", "warm_start", "value_stock", "branch_lanes"):
         if config.has_agents and getattr(config, key):
             raise ConfigError("training", key, f"not with algo={config.algo}")
+    if config.branch_lanes and (config.cost_limits or config.normalise_values):
+        other = "cost_limits" if config.cost_limits else "normalise_values"
+        raise ConfigError("training", "branch_lanes", f"not with {other}")
+    if config.hold_steps >= max(simulator.horizon, 2):
+        raise ConfigError(
+            "training", "hold_steps",
+            f"{config.hold_steps} steps, expected less than an episode, {simulator.horizon} steps",
+        )  # fmt: skip
+    if config.hold_steps > 1 and (config.has_agents or config.warm_start):
+        other = f"algo={config.algo}" if config.has_agents else "warm_start"
+        raise ConfigError("training", "hold_steps", f"not with {other}")
     for name in config.cost_limits:
         if name not in simulator.cost_names:
             near = difflib.get_close_matches(name, simulator.cost_names, 1, 0.0)

@@ -161,6 +161,11 @@ class MultiAgentVecEnv(BatchVecEnv):
         """Last observation of the episodes that ended in this step, valid in their rows."""
         return self._rows(self._final)
 
+    @property
+    def ended_lanes(self) -> NDArray[np.bool_]:
+        """(N,) environments whose episode ended in the last step."""
+        return self.simulator.terminated | self.simulator.truncated
+
     def reset(self) -> dict[str, Float32]:
         """Begin episodes in all environments, with the seed given to `seed` if any."""
         self.simulator.reset(seed=self._seeds[0])

@@ -32,6 +32,9 @@ class SB3VecEnv(BatchVecEnv):
             step (0 after an episode's end) less what it was worth before: a potential, so the best
             policy is the same (Ng, Harada and Russell 1999), and what is stored now to be used
             hours later is rewarded now. None: not added. The domain's `stock_value` says the worth.
+        hold_steps: steps of the simulator for which an action holds; rewards and costs are their
+            sums, and what follows an episode's end inside them is nobody's. A learner then takes
+            one decision where the simulator takes this many steps.
 
     stable-baselines3 keeps observations and dones until after the next step, so two buffers of
     each alternate; it adds to rewards in place, so those are copies. Infos are one shared
@@ -41,11 +44,13 @@ class SB3VecEnv(BatchVecEnv):
 
     Attributes:
         cost_names: constraint costs, a column each of `costs`.
-        episode_steps: steps of an episode.
-        truncated_rows: (N,) bool, lanes whose episode was cut short in the last step.
+        episode_steps: decisions of an episode.
+        ended_lanes: (N,) bool, lanes whose episode ended in the last decision.
+        truncated_rows: (N,) bool, those whose episode was cut short.
 
     Raises:
-        ValueError: the simulator resets in another mode, or its domain values no stock.
+        ValueError: the simulator resets in another mode, its domain values no stock, or
+            `hold_steps` is below 1 or as long as an episode.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class SB3VecEnv(BatchVecEnv):
         control_variate: bool = True,
         discrete: bool | int = False,
         stock_discount: float | None = None,
+        hold_steps: int = 1,
     ) -> None:
         if simulator.autoreset != "same_step":
             raise ValueError(f"same_step autoreset expected, got {simulator.autoreset!r}")
@@ -63,13 +69,20 @@ class SB3VecEnv(BatchVecEnv):
         self.control_variate = control_variate
         if stock_discount is not None and not hasattr(simulator.domain, "stock_value"):
             raise ValueError(f"domain {simulator.domain.name!r}: no `stock_value`, so no potential")
+        if not 1 <= hold_steps < max(simulator.horizon, 2):
+            raise ValueError(
+                f"hold_steps: 1 to {max(simulator.horizon, 2) - 1} expected, got {hold_steps}"
+            )
+        self.hold_steps = hold_steps
         self.stock_discount = stock_discount
         self._worth = np.zeros(simulator.num_envs)
         self.cost_names = simulator.cost_names
-        self.episode_steps = float(simulator.horizon)
+        self.episode_steps = simulator.horizon / hold_steps
         self.simulator_seconds = 0.0
         self.render_mode = None
         n = simulator.num_envs
+        self._rewards, self._costs = np.zeros(n), np.zeros_like(simulator.costs)
+        self._ended, self._cut = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
         self._observations = [np.empty_like(simulator.observations) for _ in range(2)]
         self._dones = [np.zeros(n, dtype=np.bool_) for _ in range(2)]
         self._turn = 0
@@ -83,13 +96,18 @@ class SB3VecEnv(BatchVecEnv):
 
     @property
     def costs(self) -> NDArray[np.float64]:
-        """(N, K) constraint costs of the last step."""
-        return self.simulator.costs
+        """(N, K) constraint costs of the last decision."""
+        return self._costs
+
+    @property
+    def ended_lanes(self) -> NDArray[np.bool_]:
+        """(N,) lanes whose episode ended in the last decision."""
+        return self._ended
 
     @property
     def truncated_rows(self) -> NDArray[np.bool_]:
-        """(N,) lanes whose episode was cut short in the last step."""
-        return self.simulator.truncated & ~self.simulator.terminated
+        """(N,) lanes whose episode was cut short in the last decision."""
+        return self._cut
 
     @property
     def final_observations(self) -> NDArray[np.float32]:
@@ -136,26 +154,41 @@ class SB3VecEnv(BatchVecEnv):
         return masks_of(self._levels, self.simulator)
 
     def step_wait(self) -> tuple[Any, NDArray[Any], NDArray[np.bool_], list[Any]]:
-        """Step all lanes."""
+        """Step all lanes, `hold_steps` times."""
+        infos: list[Any] = [EMPTY_INFO] * self.simulator.num_envs
+        self._rewards.fill(0.0)
+        self._costs.fill(0.0)
+        self._ended.fill(False)
+        self._cut.fill(False)
+        for _ in range(self.hold_steps):
+            self._step_once(infos)
+        if self.stock_discount is not None:
+            worth = self._stock_value()
+            kept = np.where(self._ended, 0.0, worth)
+            self._rewards += self.stock_discount * kept - self._worth
+            self._worth = worth
+        self._rewards *= self.reward_scale
+        observations = self._publish_observations()
+        dones = self._dones[self._turn]
+        np.copyto(dones, self._ended)
+        return observations, self._rewards.astype(np.float32), dones, infos
+
+    def _step_once(self, infos: list[Any]) -> None:
+        """One step of the simulator; lanes whose episode ended before gain and lose nothing."""
         s = self.simulator
         begun = time.perf_counter()
         s.step(self._actions)
         self.simulator_seconds += time.perf_counter() - begun
-        rewards = s.rewards - s.baselines if self.control_variate else s.rewards.copy()
-        if self.stock_discount is not None:
-            worth = self._stock_value()
-            kept = np.where(s.terminated | s.truncated, 0.0, worth)
-            rewards += self.stock_discount * kept - self._worth
-            self._worth = worth
-        rewards *= self.reward_scale
-        observations = self._publish_observations()
-        dones = self._dones[self._turn]
-        np.logical_or(s.terminated, s.truncated, out=dones)
-        infos: list[Any] = [EMPTY_INFO] * s.num_envs
-        if dones.any():
-            for lane in np.flatnonzero(dones).tolist():
+        going = ~self._ended
+        gained = s.rewards - s.baselines if self.control_variate else s.rewards
+        np.add(self._rewards, gained, out=self._rewards, where=going)
+        np.add(self._costs, s.costs, out=self._costs, where=going[:, None])
+        ends = s.terminated | s.truncated
+        if ends.any():
+            self._cut |= s.truncated & ~s.terminated
+            self._ended |= ends
+            for lane in np.flatnonzero(ends).tolist():
                 infos[lane] = self._final_info(lane)
-        return observations, rewards.astype(np.float32), dones, infos
 
     def _final_info(self, lane: int) -> dict[str, Any]:
         s = self.simulator

@@ -349,7 +349,7 @@ class ComputeDomain(RoomedDomain):
             "emission_work_share": token.emission_work_share,
             "fault_days": s.staking.fault_fee_days,
             "priority_scale": operator.priority_scale,
-            "admission_center": operator.admission,
+            **{f"admission_center_{t}": operator.admission[t] for t in range(TIERS)},
             "admission_scale": operator.admission_scale,
             "reliability_weight": operator.reliability,
             "carbon_weight": operator.carbon,
@@ -374,7 +374,7 @@ class ComputeDomain(RoomedDomain):
             "spread_rise": operator.spread_rise,
             "spread_idle": operator.spread_idle,
             "spread_full": operator.spread_full,
-            "standby": operator.standby,
+            **{f"standby_{t}": operator.standby[t] for t in range(TIERS)},
             "standby_demand": operator.standby_demand,
             "standby_scale": operator.standby_scale,
             "opening_lag": 1.0
@@ -387,13 +387,13 @@ class ComputeDomain(RoomedDomain):
 
 def _action_fields(domain: ComputeDomain) -> FieldSet:
     o = domain.scenario.operator
-    center = np.array(o.priority)
+    center, admission, standby = np.array(o.priority), np.array(o.admission), np.array(o.standby)
     fields = [
         Field("priority", "1", center - o.priority_scale, center + o.priority_scale, (BANDS,),
               "added to ln(bid / reference price) in the queue's order, by duration band"),
-        Field("admission", "1", o.admission - o.admission_scale, o.admission + o.admission_scale,
+        Field("admission", "1", admission - o.admission_scale, admission + o.admission_scale,
               (TIERS,), "ln(bid / reference price) below which orders are rejected where GPUs "
-              "are free, by GPU class; the low end admits all"),
+              "are free, by GPU class; the low end admits all, the high end none"),
         Field("price_weight", "1", 0.0, 2.0, doc="of a provider's ask in placing"),
         Field("reliability_weight", "1", 0.0, 2.0 * o.reliability,
               doc="of a provider's reputation in placing"),
@@ -403,7 +403,7 @@ def _action_fields(domain: ComputeDomain) -> FieldSet:
         Field("reserve_ratio", "1", o.reserve_ratio - o.reserve_scale,
               o.reserve_ratio + o.reserve_scale,
               doc="collateral ratio up to which the treasury tops up the vault"),
-        Field("standby", "1", o.standby - o.standby_scale, o.standby + o.standby_scale, (TIERS,),
+        Field("standby", "1", standby - o.standby_scale, standby + o.standby_scale, (TIERS,),
               "idle GPUs kept on offer / GPUs of the class, beyond what demand adds"),
     ]  # fmt: skip
     if domain.action_mode == "scheduler":

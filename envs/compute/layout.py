@@ -158,7 +158,8 @@ SCALARS = (
     "token_jump_mean",
     "token_jump_sigma", "token_drift", "mint_spread", "halt_ratio", "outlier_share",
     "emission_usd_per_h", "emission_work_share", "fault_days", "priority_scale",
-    "admission_center", "admission_scale",
+    "admission_center_0", "admission_center_1", "admission_center_2", "admission_center_3",
+    "admission_scale",
     "reliability_weight",
     "carbon_weight", "fit_weight", "spread_center", "spread_scale", "reserve_ratio",
     "reserve_scale",
@@ -167,7 +168,8 @@ SCALARS = (
     "priority_center_3", "proof_steps", "largest_provider",
     "admission_rise_0", "admission_rise_1", "admission_rise_2", "admission_rise_3",
     "admission_knee", "spread_rise", "spread_idle", "spread_full",
-    "standby", "standby_demand", "standby_scale", "opening_lag", "outside_share",
+    "standby_0", "standby_1", "standby_2", "standby_3", "standby_demand", "standby_scale",
+    "opening_lag", "outside_share",
     "dao_treasury_cents",
 )  # fmt: skip
 (
@@ -180,7 +182,8 @@ SCALARS = (
     X_TOKEN_JUMP_MEAN,
     X_TOKEN_JUMP_SIGMA, X_TOKEN_DRIFT, X_MINT_SPREAD, X_HALT_RATIO, X_OUTLIER_SHARE,
     X_EMISSION_USD, X_EMISSION_WORK_SHARE, X_FAULT_DAYS, X_PRIORITY_SCALE,
-    X_ADMISSION_CENTER, X_ADMISSION_SCALE,
+    X_ADMISSION_CENTER_0, X_ADMISSION_CENTER_1, X_ADMISSION_CENTER_2, X_ADMISSION_CENTER_3,
+    X_ADMISSION_SCALE,
     X_RELIABILITY_WEIGHT,
     X_CARBON_WEIGHT, X_FIT_WEIGHT, X_SPREAD_CENTER, X_SPREAD_SCALE, X_RESERVE_RATIO,
     X_RESERVE_SCALE,
@@ -189,9 +192,10 @@ SCALARS = (
     X_PRIORITY_CENTER_3, X_PROOF_STEPS, X_LARGEST_PROVIDER,
     X_ADMISSION_RISE_0, X_ADMISSION_RISE_1, X_ADMISSION_RISE_2, X_ADMISSION_RISE_3,
     X_ADMISSION_KNEE, X_SPREAD_RISE, X_SPREAD_IDLE, X_SPREAD_FULL,
-    X_STANDBY, X_STANDBY_DEMAND, X_STANDBY_SCALE, X_OPENING_LAG, X_OUTSIDE_SHARE,
+    X_STANDBY_0, X_STANDBY_1, X_STANDBY_2, X_STANDBY_3, X_STANDBY_DEMAND, X_STANDBY_SCALE,
+    X_OPENING_LAG, X_OUTSIDE_SHARE,
     X_DAO_TREASURY_CENTS,
-) = range(74)  # fmt: skip
+) = range(80)  # fmt: skip
 
 STATE_NAMES = (
     "root_key", "episode", "episode_key", "forced_day", "first_day", "step", "started", "done",

@@ -187,7 +187,9 @@ class LinearMpc(Controller):
             weight[tier] += share
         wanted = total / np.maximum(weight, 1e-12)
         # Below the zero action's threshold nothing is gained: such bids find no provider.
-        return np.clip((wanted - operator.admission) / operator.admission_scale, 0.0, 1.0)
+        return np.clip(
+            (wanted - np.array(operator.admission)) / operator.admission_scale, 0.0, 0.99
+        )
 
     def _capacity_prices(
         self, simulator: Simulator, lane: int, kinds: Kinds, rules: Float

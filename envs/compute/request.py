@@ -53,7 +53,7 @@ from .layout import (
     TREASURY,
     V_GPUS,
     V_TIER,
-    X_ADMISSION_CENTER,
+    X_ADMISSION_CENTER_0,
     X_ADMISSION_SCALE,
     X_ARRIVALS,
     X_CARBON_WEIGHT,
@@ -68,7 +68,7 @@ from .layout import (
     X_SPREAD_IDLE,
     X_SPREAD_RISE,
     X_SPREAD_SCALE,
-    X_STANDBY,
+    X_STANDBY_0,
     X_STANDBY_DEMAND,
     X_STANDBY_SCALE,
     Z_ACTION,
@@ -81,7 +81,7 @@ from .world import oracle_price
 (R_PRIORITY, R_THRESHOLD, R_PRICE, R_RELIABILITY, R_CARBON, R_RESERVE, R_ORDER, R_PLACE, R_SPREAD,
  R_STANDBY) = (0, 4, 8, 9, 10, 11, 12, 13, 14, 18)  # fmt: skip
 REQUEST_WIDTH = 22
-ADMIT_ALL = -1e9
+ADMIT_ALL, ADMIT_NONE = -1e9, 1e9
 _MOST_DEMAND = 4.0
 
 N_ORDERS, N_PLACES, N_PRICINGS = len(ORDERS), len(PLACES), len(PRICINGS)
@@ -115,8 +115,12 @@ def make_request(lane: int, clean: Float, pf: Float, pi: Int, sf: Float, request
         )
     for t in range(TIERS):
         margin = clean[A_ADMISSION + t]
-        threshold = pf[x + X_ADMISSION_CENTER] + pf[x + X_ADMISSION_SCALE] * margin
-        request[R_THRESHOLD + t] = threshold if margin > -1.0 else ADMIT_ALL
+        threshold = pf[x + X_ADMISSION_CENTER_0 + t] + pf[x + X_ADMISSION_SCALE] * margin
+        request[R_THRESHOLD + t] = threshold
+        if margin == -1.0:
+            request[R_THRESHOLD + t] = ADMIT_ALL
+        elif margin == 1.0:
+            request[R_THRESHOLD + t] = ADMIT_NONE
     request[R_PRICE] = 1.0 + clean[A_PRICE]
     request[R_RELIABILITY] = pf[x + X_RELIABILITY_WEIGHT] * (1.0 + clean[A_RELIABILITY])
     request[R_CARBON] = pf[x + X_CARBON_WEIGHT] * (1.0 + clean[A_CARBON])
@@ -133,7 +137,7 @@ def make_request(lane: int, clean: Float, pf: Float, pi: Int, sf: Float, request
     idle, full = pf[x + X_SPREAD_IDLE], pf[x + X_SPREAD_FULL]
     usual = pf[x + X_ARRIVALS] / pf[x + X_DT_H]
     demand = min(sf[lane, pi[S_FLOW] + F_JOBS_HOUR] / usual, _MOST_DEMAND)
-    standby = pf[x + X_STANDBY] + pf[x + X_STANDBY_DEMAND] * demand
+    expected = pf[x + X_STANDBY_DEMAND] * demand
     # The places of the spreads and the standbys hold GPUs at work and working GPUs first.
     for t in range(TIERS):
         request[R_SPREAD + t] = 0.0
@@ -148,7 +152,8 @@ def make_request(lane: int, clean: Float, pf: Float, pi: Int, sf: Float, request
         used, working = request[R_SPREAD + t], request[R_STANDBY + t]
         rise = min(max((used / max(working, 1.0) - idle) / (full - idle), 0.0), 1.0)
         request[R_SPREAD + t] = max(spread + rising * rise, 0.0)
-        request[R_STANDBY + t] = standby + pf[x + X_STANDBY_SCALE] * clean[A_STANDBY + t]
+        standby = pf[x + X_STANDBY_0 + t] + pf[x + X_STANDBY_SCALE] * clean[A_STANDBY + t]
+        request[R_STANDBY + t] = standby + expected
 
 
 @inlined_function

@@ -302,37 +302,43 @@ class Staking(StrictModel):
 class Operator(StrictModel):
     """What action 0 means; see docs/compute.md."""
 
-    priority: tuple[float, ...] = Setting((-0.3, 0.0, 0.1, 0.3), min_length=BANDS, max_length=BANDS)
+    priority: tuple[float, ...] = Setting(
+        (-0.5, 0.1, 0.53, 0.33), min_length=BANDS, max_length=BANDS
+    )
     """Added to ln(bid / reference) in the queue's order, by band."""
-    priority_scale: float = Setting(1.5, gt=0.0)
-    admission: float = Setting(-0.4, ge=-5.0, le=5.0)
-    """Orders with a lower ln(bid / reference) are rejected where nothing waits ..."""
-    admission_scale: float = Setting(4.0, gt=0.0)
+    priority_scale: float = Setting(1.0, gt=0.0)
+    admission: tuple[float, ...] = Setting(
+        (-0.08, 0.0, -0.44, -0.52), min_length=TIERS, max_length=TIERS
+    )
+    """By GPU class: orders with a lower ln(bid / reference) are rejected where nothing waits ..."""
+    admission_scale: float = Setting(2.0, gt=0.0)
     admission_rise: tuple[float, ...] = Setting(
-        (1.7, 0.8, 2.3, 1.8), min_length=BANDS, max_length=BANDS
+        (1.7, 1.2, 2.3, 1.8), min_length=BANDS, max_length=BANDS
     )
     """... and this higher, by band, for each unit of crowding above `admission_knee`: GPUs at work
     or asked for / GPUs that work, of the order's class or better."""
-    admission_knee: float = Setting(0.8, ge=0.0)
-    reliability: float = Setting(1.0, gt=0.0)
-    carbon: float = Setting(0.2, gt=0.0)
-    fit: float = Setting(0.1, ge=0.0)
+    admission_knee: float = Setting(0.6, ge=0.0)
+    reliability: float = Setting(0.81, gt=0.0)
+    carbon: float = Setting(0.165, gt=0.0)
+    fit: float = Setting(0.19, ge=0.0)
     """Weight of filling small holes first."""
-    spread: float = Setting(0.15, ge=0.0, le=0.5)
+    spread: float = Setting(0.14, ge=0.0, le=0.5)
     """On the asks of a class whose utilisation is at most `spread_idle` ..."""
     spread_scale: float = Setting(0.3, gt=0.0, le=0.5)
-    spread_rise: float = Setting(0.21, ge=0.0, le=1.0)
+    spread_rise: float = Setting(0.246, ge=0.0, le=1.0)
     """... and this higher from a utilisation of `spread_full` on."""
     spread_idle: float = Setting(0.35, ge=0.0, le=1.0)
-    spread_full: float = Setting(0.9, ge=0.0, le=1.0)
+    spread_full: float = Setting(0.96, ge=0.0, le=1.0)
     reserve_ratio: float = Setting(1.0, gt=0.0)
     """Collateral ratio up to which the treasury tops up the vault."""
     reserve_scale: float = Setting(0.08, gt=0.0)
-    standby: float = Setting(0.09, ge=0.0, le=1.0)
-    """Idle GPUs kept on offer / GPUs of the class ..."""
+    standby: tuple[float, ...] = Setting(
+        (-0.02, 0.04, 0.04, -0.05), min_length=TIERS, max_length=TIERS
+    )
+    """GPUs kept on offer beyond those at work and asked for / GPUs of the class, by class ..."""
     standby_demand: float = Setting(0.03, ge=0.0, le=1.0)
     """... and this more for the last hour's arrivals / usual ones."""
-    standby_scale: float = Setting(0.8, gt=0.0, le=1.0)
+    standby_scale: float = Setting(0.5, gt=0.0, le=1.0)
 
 
 class ComputeScenario(StrictModel):

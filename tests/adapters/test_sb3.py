@@ -246,3 +246,39 @@ def test_what_the_stock_gains_is_rewarded_at_once() -> None:
     assert ended.all()
     with pytest.raises(ValueError, match="no `stock_value`"):
         SB3VecEnv(daogym.make_simulator("serial_3", 2), stock_discount=0.9)
+
+
+@pytest.mark.parametrize("hold", [2, 7])
+def test_a_held_action_sums_what_its_steps_bring(hold: int) -> None:
+    """Against single steps, over the ends of episodes; what a new one earns is nobody's."""
+    held, single = make(reward_scale=1.0, hold_steps=hold), make(reward_scale=1.0)
+    for each in (held, single):
+        each.seed(4)
+        each.reset()
+    draw = np.random.default_rng(1)
+    ends = 0
+    for decision in range(single.simulator.horizon // hold + 20):
+        actions = draw.uniform(-1, 1, (N, single.simulator.action_size)).astype(np.float32)
+        observations, rewards, dones, infos = held.step(actions)
+        money, costs, over = np.zeros(N), np.zeros(single.costs.shape), np.zeros(N, dtype=bool)
+        last: dict[int, Any] = {}
+        for _ in range(hold):
+            seen, gained, ended, told = single.step(actions)
+            money += np.where(over, 0.0, gained)
+            costs += np.where(over[:, None], 0.0, single.costs)
+            last |= {lane: told[lane] for lane in np.flatnonzero(ended).tolist()}
+            over |= ended
+        assert np.array_equal(observations, seen), decision
+        np.testing.assert_allclose(rewards, money, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(held.costs, costs, rtol=1e-12)
+        assert np.array_equal(dones, over) and np.array_equal(held.ended_lanes, over)
+        assert not held.truncated_rows.any(), "episodes end, none is cut"
+        for lane in range(N):
+            assert (lane in last) == bool(infos[lane])
+        for lane, info in last.items():
+            assert infos[lane]["episode"]["r"] == info["episode"]["r"]
+            assert np.array_equal(infos[lane]["terminal_observation"], info["terminal_observation"])
+        ends += len(last)
+    assert ends >= N and held.episode_steps == single.episode_steps / hold
+    with pytest.raises(ValueError, match="hold_steps: 1 to 95 expected, got 96"):
+        make(hold_steps=96)

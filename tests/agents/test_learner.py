@@ -268,3 +268,60 @@ def test_advantages_of_several_signals_are_those_of_each(toy: Any) -> None:
 def test_an_impossible_limit_is_refused(toy: Any, limits: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         toy_model(toy, cost_limits=limits)
+
+
+def branched(toy: Any, envs: int, **options: Any) -> Any:
+    env, branch = (SB3VecEnv(toy.make_simulator(num_envs=envs, stagger=True)) for _ in range(2))
+    settings = {"n_steps": 12, "batch_size": 12 * envs, "n_epochs": 1, "gae_lambda": 0.9} | options
+    return Learner("MlpPolicy", env, seed=1, device="cpu", branch_env=branch, **settings)
+
+
+class KeepAdvantages(BaseCallback):
+    """Advantages and returns as the learner will use them, before they are turned round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Any] = []
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        buffer: Any = self.model.rollout_buffer  # type: ignore[attr-defined]
+        self.found.append((buffer.advantages.copy(), buffer.returns - buffer.values))
+
+
+def test_a_branch_takes_away_all_but_what_the_noise_did(toy: Any) -> None:
+    """Nothing is left where actions have no noise; the critic's targets stay the lanes' own."""
+    for log_std, most in ((-20.0, 1e-5), (0.0, np.inf)):
+        model = branched(toy, 16, policy_kwargs={"log_std_init": log_std}, learning_rate=1e-12)
+        keep = KeepAdvantages()
+        model.learn(16 * 12 * 3, callback=keep)
+        for advantages, own in keep.found:
+            assert np.abs(advantages).max() < most
+            assert np.abs(own).max() > 0.1
+            if log_std == 0.0:
+                assert np.abs(advantages).max() > 0.1
+
+
+def test_a_branch_leaves_the_gradient_s_mean_as_it_is(toy: Any) -> None:
+    """The mean of many rollouts' advantages times scores, with the branch and without it."""
+    model = branched(toy, 512, policy_kwargs={"log_std_init": -1.0}, learning_rate=1e-12)
+    scores: list[Any] = []
+
+    class KeepScores(KeepAdvantages):
+        def _on_rollout_end(self) -> None:
+            super()._on_rollout_end()
+            buffer: Any = self.model.rollout_buffer  # type: ignore[attr-defined]
+            tensor = torch.as_tensor(buffer.observations)
+            mean = self.model.policy.get_distribution(tensor.flatten(0, 1)).mode()
+            noise = buffer.actions - mean.detach().numpy().reshape(buffer.actions.shape)
+            scores.append(noise[..., 0])
+
+    keep = KeepScores()
+    model.learn(512 * 12 * 30, callback=keep)
+    branch = np.array([(a * z).mean() for (a, _), z in zip(keep.found, scores, strict=True)])
+    own = np.array([(a * z).mean() for (_, a), z in zip(keep.found, scores, strict=True)])
+    gap = branch - own
+    assert abs(gap.mean()) < 4.0 * gap.std(ddof=1) / len(gap) ** 0.5
+    assert branch.var() < own.var(), "and the noise of the estimate is smaller"
