@@ -306,12 +306,12 @@ class Operator(StrictModel):
         (-0.5, 0.1, 0.53, 0.33), min_length=BANDS, max_length=BANDS
     )
     """Added to ln(bid / reference) in the queue's order, by band."""
-    priority_scale: float = Setting(1.0, gt=0.0)
+    priority_scale: float = Setting(1.5, gt=0.0)
     admission: tuple[float, ...] = Setting(
         (-0.08, 0.0, -0.44, -0.52), min_length=TIERS, max_length=TIERS
     )
     """By GPU class: orders with a lower ln(bid / reference) are rejected where nothing waits ..."""
-    admission_scale: float = Setting(2.0, gt=0.0)
+    admission_scale: float = Setting(4.0, gt=0.0)
     admission_rise: tuple[float, ...] = Setting(
         (1.7, 1.2, 2.3, 1.8), min_length=BANDS, max_length=BANDS
     )
@@ -338,7 +338,7 @@ class Operator(StrictModel):
     """GPUs kept on offer beyond those at work and asked for / GPUs of the class, by class ..."""
     standby_demand: float = Setting(0.03, ge=0.0, le=1.0)
     """... and this more for the last hour's arrivals / usual ones."""
-    standby_scale: float = Setting(0.5, gt=0.0, le=1.0)
+    standby_scale: float = Setting(0.8, gt=0.0, le=1.0)
 
 
 class ComputeScenario(StrictModel):
