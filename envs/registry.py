@@ -70,6 +70,7 @@ MULTI_AGENT = (
     Registration("daogym/EnergyGridProsumers-v0", "lv_rural", {"action_mode": "device"}),
     Registration("daogym/ComputeMarketProviders-v0", "gpu_week", {"action_mode": "provider"}),
     Registration("daogym/LogisticsPlaces-v0", "supply_network", {"action_mode": "node"}),
+    Registration("daogym/LogisticsCarriers-v0", "supply_network", {"action_mode": "carrier"}),
     Registration("daogym/EnergyGridGovernor-v0", "lv_rural_steward", {"action_mode": "device"}),
     Registration(
         "daogym/ComputeMarketGovernor-v0", "gpu_week_steward", {"action_mode": "provider"}
@@ -153,7 +154,7 @@ def make_simulator(
         split: "train", "validation", "test" or "all": where episodes start.
         action_mode: of the domain; the energy grid has "fleet" (default) and "device", the compute
             market "operator" (default), "scheduler" and "provider", a supply network "base_stock",
-            "anticipating", "node" and "orders" (default: the scenario's).
+            "anticipating", "node", "carrier" and "orders" (default: the scenario's).
         autoreset, stagger, carry: see `Simulator`.
         episode_days: overrides the scenario's.
         chain_days: one episode of this many days in a row, for continuous operation; observations

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.dao.bids import stake_at
 
 from .layout import M_PROVIDERS, N_OPERATOR, P_MODES, P_SIZES, S_BIDS, Z_PROVIDERS
 
 # Rows of a lane's bids, (3, providers).
 BID_ASK, BID_OFFER, BID_STAKE, N_BID = 0, 1, 2, 3
-BID_RISE = 0.5
-"""An ask at 1 is this share above the one by strategy."""
 STAKE_REFILL = 1.2
-"""Stakes are filled up to this many times the least one at action 0 ..."""
-STAKE_SPAN = 0.5
-"""... and to this share more or less of it at 1 and -1."""
+"""Stakes are filled up to this many times the least one at action 0."""
 
 
 @inlined_function
@@ -52,22 +49,6 @@ def bid_of(lane: int, provider: int, row: int, pi: Int, sf: Float) -> float:
 
 
 @inlined_function
-def ask_at(usual: float, reserve: float, bid: float) -> float:
-    """USD/GPU-h: `usual` at 0, `reserve` at -1, `BID_RISE` more than usual at 1."""
-    if bid < 0.0:
-        return usual - bid * (reserve - usual)
-    return usual * (1.0 + BID_RISE * bid)
-
-
-@inlined_function
-def offer_at(contracted: float, most: float, bid: float) -> float:
-    """GPUs on offer: what is contracted at 0, none at -1, all that may be offered at 1."""
-    if bid < 0.0:
-        return contracted * (1.0 + bid)
-    return contracted + bid * (most - contracted)
-
-
-@inlined_function
 def refill_at(bid: float) -> float:
     """Up to which a stake is filled, in least stakes."""
-    return STAKE_REFILL * (1.0 + STAKE_SPAN * bid)
+    return stake_at(STAKE_REFILL, bid)

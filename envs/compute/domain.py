@@ -14,6 +14,7 @@ from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int, pack_parameters
 from daogym.envs.core.rooms import SPLITS, RoomedDomain, checked_split, checked_window
 from daogym.envs.core.strict import hash_model
+from daogym.envs.dao.bids import BID_RISE
 from daogym.envs.dao.charter import MODES
 from daogym.envs.dao.episode_ledger import EpisodeLedger
 from daogym.envs.dao.governance_layout import Governance, pack_governance
@@ -22,7 +23,7 @@ from daogym.envs.dao.staking import duty_width
 from daogym.envs.dao.steward import steward_events
 
 from . import kernel
-from .bids import BID_RISE, refill_at
+from .bids import refill_at
 from .layout import (
     AUTORESETS,
     BANDS,

@@ -6,8 +6,9 @@ import numpy as np
 
 from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.dao.bids import ask_at, offer_at
 
-from .bids import BID_ASK, BID_OFFER, ask_at, bid_of, offer_at
+from .bids import BID_ASK, BID_OFFER, bid_of
 from .layout import (
     L_TIER_QUEUED,
     M_MARKET,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.own_money import keep_own_money
 
 from .bids import set_by_providers
 from .layout import (
@@ -73,6 +74,7 @@ def settle_parties(lane: int, pi: Int, sf: Float, si: Int) -> None:
         of_step = pi[S_PARTY_STEP_USD] + party
         sf[lane, of_step] += (wealth - si[lane, pi[S_PARTY_MICRO] + party]) / MICRO
         si[lane, pi[S_PARTY_MICRO] + party] = wealth
-        sf[lane, pi[S_PARTY_USD] + party] += sf[lane, of_step]
-        if over:
-            sf[lane, pi[S_PARTY_EPISODE_USD] + party] = sf[lane, pi[S_PARTY_USD] + party]
+    keep_own_money(
+        lane, pi[pi[P_SIZES] + Z_PROVIDERS] + 1, pi[S_PARTY_STEP_USD], pi[S_PARTY_USD],
+        pi[S_PARTY_EPISODE_USD], over, sf,
+    )  # fmt: skip

@@ -67,6 +67,19 @@ class Seats:
     money: OwnMoney | None = None
 
 
+def side_by_side(first: OwnMoney, second: OwnMoney) -> OwnMoney:
+    """The money of the first ones' agents, then of the second ones'."""
+
+    def both(
+        one: Callable[[Simulator], Float], other: Callable[[Simulator], Float]
+    ) -> Callable[[Simulator], Float]:  # fmt: skip
+        return lambda simulator: np.concatenate([one(simulator), other(simulator)], axis=1)
+
+    return OwnMoney(
+        both(first.of_step, second.of_step), both(first.of_episode, second.of_episode)
+    )  # fmt: skip
+
+
 def own_field(fields: FieldSet, name: str, count: int, doc: str | None = None) -> Field:
     """A field of an agent's own part, `count` numbers, of one of the operator's fields.
 

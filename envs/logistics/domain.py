@@ -13,6 +13,7 @@ from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.rooms import SPLITS, RoomedDomain, checked_split
 from daogym.envs.core.strict import hash_model
+from daogym.envs.dao.bids import BID_RISE, STAKE_SPAN
 from daogym.envs.dao.charter import MODES
 from daogym.envs.dao.episode_ledger import EpisodeLedger
 from daogym.envs.dao.governance_layout import Governance, pack_governance
@@ -49,8 +50,8 @@ class LogisticsDomain(RoomedDomain):
         split: "train", "validation", "test" or "all": each has worlds of its own.
         action_mode: "base_stock" (order-up-to levels by tier, and shares of modes), "anticipating"
             (the same about levels that follow what is known ahead), "node" (as "base_stock", for
-            each place by itself, with accounts of its own) or "orders" (units of each good on each
-            route); default the scenario's.
+            each place by itself, with accounts of its own), "carrier" (as "node", and what each
+            carrier posts) or "orders" (units of each good on each route); default the scenario's.
 
     Raises:
         ConfigError: the scenario is at fault; the message names the key.
@@ -85,7 +86,7 @@ class LogisticsDomain(RoomedDomain):
         self.scenario = scenario
         self.split = checked_split(split)
         self.action_mode: ActionMode = mode  # type: ignore[assignment]
-        self.network = Network(scenario, by_node=mode == "node")
+        self.network = Network(scenario, by_node=mode in ("node", "carrier"))
         self.horizon = scenario.horizon_days
         self.reward_scale = scenario.reward_scale
         parameters = scenario.governed_parameters
@@ -111,7 +112,7 @@ class LogisticsDomain(RoomedDomain):
             modes=network.n_modes, processes=len(network.tables["processes"]),
             regions=len(network.regions), customers=len(network.customers), ring=network.ring,
             order_ring=network.order_ring, keeps_orders=network.keeps_orders,
-            own_money=network.by_node,
+            own_money=network.by_node, bidding=mode == "carrier",
             governance=None if self.governance is None else self.governance.state_sizes,
         )  # fmt: skip
         self.scenario_hash = hash_model(scenario)[:16]
@@ -137,6 +138,7 @@ class LogisticsDomain(RoomedDomain):
             "order_ring": network.order_ring if network.keeps_orders else 0,
             "fleet_places": len(network.fleet_routes) * int(self.action_mode != "orders"),
             "own_money": int(network.by_node),
+            "bidding": int(self.action_mode == "carrier"),
             "reserve_cents": 100 * s.treasury.reserve_usd,
             "varied_start": int(s.varied_start),
             "has_calendar": int(seasons or weekly),
@@ -193,7 +195,29 @@ class LogisticsDomain(RoomedDomain):
                       "weight of a place where its fleet's hours are scarce, 0: as all others: "
                       + ", ".join(f"{lane.origin} to {lane.destination}" for lane in lanes)),
             )  # fmt: skip
+        if self.action_mode == "carrier":
+            fields += self._posted_fields()
         return FieldSet(fields + self._asked_fields())
+
+    def _posted_fields(self) -> list[Field]:
+        network = self.network
+        each = ", ".join(mode.name for mode in self.scenario.modes)
+        fields = [
+            Field("price", "1", -1.0, 1.0, (network.n_modes,),
+                  "freight that a carrier asks, -1: its own cost, 0: nominal, "
+                  f"1: {BID_RISE:.0%} more: {each}"),
+            Field("offer", "1", -1.0, 1.0, (network.n_modes,),
+                  "share of its capacity that a carrier offers, -1: none, 0 and above: all: "
+                  + each),
+        ]  # fmt: skip
+        if network.staked:
+            names = [self.scenario.modes[m].name for m in network.staked]
+            fields.append(
+                Field("refill", "1", 1.0 - STAKE_SPAN, 1.0 + STAKE_SPAN, (len(names),),
+                      "up to which a carrier's purse fills its stake / nominal stake: "
+                      + ", ".join(names)),
+            )  # fmt: skip
+        return fields
 
     def _asked_fields(self) -> list[Field]:
         return charter_action_fields(self.scenario.charter, self.scenario.governed_parameters)
@@ -287,6 +311,9 @@ class LogisticsDomain(RoomedDomain):
             "demand_volume": float((network.local_mean * volume).sum()),
             "anticipated_base": weights.base, "anticipated_season": weights.season,
             "anticipated_promotions": weights.promotions, "anticipated_level": weights.level,
+            "mode_elasticity": s.carriage.mode_elasticity,
+            "spot_elasticity": s.carriage.spot_elasticity,
+            "stake_yield": s.carriage.stake_yield_per_year,
         }  # fmt: skip
         fields = self.observation_fields
         tables = {

@@ -8,6 +8,7 @@ from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_int64, as_uint64, episode_key, integer, uniform
 
+from .carrier_money import begin_carriers
 from .demand import NONE, ONE, STREAM_START, STREAM_STOCK, advance_world, begin_world
 from .govern import advance_votes, begin_governance
 from .governed import G_PURCHASE_ALLOWANCE_USD_PER_WEEK, N_GOVERNED
@@ -16,6 +17,7 @@ from .layout import (
     C_MEAN,
     F_GOVERNED,
     F_INITIAL_TREASURY_USD,
+    I_BIDDING,
     I_GOODS,
     I_HORIZON,
     I_MODES,
@@ -191,6 +193,8 @@ def _set_purses(lane: int, pf: Float, pi: Int, sf: Float) -> None:
         for n in range(pi[I_NODES]):
             sf[lane, pi[S_NODE_USD] + n] = 0.0
             sf[lane, pi[S_NODE_CLOSING_USD] + n] = 0.0
+    if pi[I_BIDDING] == 1:
+        begin_carriers(lane, pf, pi, sf)
     sf[lane, pi[S_FILL_RATE]] = 1.0
     for q in range(pi[I_REGIONS]):
         sf[lane, pi[S_REGION_FILL] + q] = 1.0

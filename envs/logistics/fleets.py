@@ -5,8 +5,8 @@ from __future__ import annotations
 from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
 
+from .bids import open_hours
 from .layout import (
-    CALENDAR_FLEETS,
     I_FLEET_PLACES,
     I_GOODS,
     I_KNOBS,
@@ -17,7 +17,7 @@ from .layout import (
     R_PLACE,
 )
 from .orders import BY_MODE, WANTED
-from .tables import calendar_value, node_at, route_at
+from .tables import node_at, route_at
 
 STEEPNESS = 0.9
 """Of `place_weight`: a place at 1 weighs 19 times as much as at 0, at -1 a nineteenth."""
@@ -37,8 +37,9 @@ def _weight(route: int, pi: Int, clean: Float) -> float:
 
 @inlined_function
 def allocate_hours(
-    node: int, pf: Float, pi: Int, clean: Float, scratch: Float, fleet_hours: Float
-) -> None:
+    lane: int, node: int, pf: Float, pi: Int, sf: Float, clean: Float, scratch: Float,
+    fleet_hours: Float,
+) -> None:  # fmt: skip
     """Cut ``scratch[WANTED]`` of a node's fleets to their hours, and ``fleet_hours`` with it.
 
     A place with weight w and h hours asked for gets min(1, level w) h; `level` is such that the
@@ -50,7 +51,7 @@ def allocate_hours(
         fleet = route_at(pi, lead, R_FLEET)
         if fleet < 0:
             continue
-        hours = calendar_value(pf, pi, pi[I_GOODS], CALENDAR_FLEETS + fleet)
+        hours = open_hours(lane, lead, pf, pi, sf)
         if fleet_hours[fleet] <= hours:
             continue
         level = 0.0

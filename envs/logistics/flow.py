@@ -6,11 +6,13 @@ from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_uint64, uniform
 
+from .bids import carried_share, open_hours, open_volume, posted
 from .demand import STREAM_LATE
 from .fleets import allocate_hours
 from .layout import (
+    B_PRICE,
+    B_SPOT,
     C_PURCHASE_USD,
-    CALENDAR_FLEETS,
     E_BACKLOG_UNITS,
     E_BOUGHT_UNITS,
     E_CARBON_KG,
@@ -28,6 +30,7 @@ from .layout import (
     H_PRICE_USD,
     H_VALUE_USD,
     H_VOLUME,
+    I_BIDDING,
     I_FLEET_PLACES,
     I_GOODS,
     I_MODES,
@@ -48,7 +51,6 @@ from .layout import (
     O_RATIONED,
     OUT_EVENT,
     OUT_TERM,
-    Q_CAPACITY,
     Q_CARBON_KG,
     Q_COST_USD,
     Q_HOURS,
@@ -78,6 +80,7 @@ from .layout import (
     S_REGION_FILL,
     S_STEP,
     S_STOCK,
+    S_WORK,
     T_ENERGY,
     T_FREIGHT,
     T_PURCHASE,
@@ -86,10 +89,12 @@ from .layout import (
     UNLIMITED,
     V_ENERGY_USD,
     V_THROUGHPUT,
+    W_LATE_VOLUME,
+    W_SPOT_USD,
+    W_VOLUME,
 )
 from .orders import BY_MODE, ORDERED, WANTED, is_closed
 from .tables import (
-    calendar_value,
     cell_value,
     good_value,
     mode_value,
@@ -120,7 +125,7 @@ def ship(
         if node_at(pi, n, N_END_ROUTE) > node_at(pi, n, N_FIRST_ROUTE):
             _plan_node(lane, n, pf, pi, sf, si, scratch, fleet_hours)
             if pi[I_FLEET_PLACES] > 0:
-                allocate_hours(n, pf, pi, clean, scratch, fleet_hours)
+                allocate_hours(lane, n, pf, pi, sf, clean, scratch, fleet_hours)
             _send_node(lane, n, pf, pi, sf, si, scratch, fleet_hours, out)
 
 
@@ -173,7 +178,7 @@ def _plan_node(
         if route_at(pi, r, R_FLEET) >= 0:
             fleet_hours[route_at(pi, r, R_FLEET)] = 0.0
     for r in range(first, end):
-        capacity, fleet = route_value(pf, pi, r, Q_CAPACITY), route_at(pi, r, R_FLEET)
+        capacity, fleet = open_volume(lane, r, pf, pi, sf), route_at(pi, r, R_FLEET)
         if capacity >= UNLIMITED and fleet < 0:
             continue
         volume = 0.0
@@ -200,14 +205,9 @@ def _send_node(
     supplier = node_at(pi, node, N_SUPPLIER) == 1
     for r in range(first, end):
         fleet = route_at(pi, r, R_FLEET)
-        if fleet >= 0 and fleet_hours[fleet] > calendar_value(
-            pf, pi, pi[I_GOODS], CALENDAR_FLEETS + fleet
-        ):
+        if fleet >= 0 and fleet_hours[fleet] > open_hours(lane, r, pf, pi, sf):
             for g in range(n_goods):
-                scratch[WANTED, r, g] *= (
-                    calendar_value(pf, pi, pi[I_GOODS], CALENDAR_FLEETS + fleet)
-                    / fleet_hours[fleet]
-                )
+                scratch[WANTED, r, g] *= open_hours(lane, r, pf, pi, sf) / fleet_hours[fleet]
     keep = 1.0
     energy = node_value(pf, pi, node, V_ENERGY_USD)
     limit = node_value(pf, pi, node, V_THROUGHPUT)
@@ -271,6 +271,17 @@ def _send_route(
             sf[lane, pi[S_IN_TRANSIT] + destination * n_goods + g] += units
     cost = volume * route_value(pf, pi, route, Q_COST_USD)
     fee = cost * (1.0 + mode_value(pf, pi, mode, O_MARGIN))
+    if pi[I_BIDDING] == 1:
+        share = carried_share(lane, mode, pi, sf)
+        spot = fee * posted(lane, B_SPOT, mode, pi, sf)
+        work = pi[S_WORK] + mode
+        sf[lane, work + W_SPOT_USD * pi[I_MODES]] += spot
+        sf[lane, work + W_VOLUME * pi[I_MODES]] += volume * share
+        if late:
+            sf[lane, work + W_LATE_VOLUME * pi[I_MODES]] += volume * share
+        out[0, lane, OUT_TERM + T_FREIGHT] -= spot
+        cost, value = cost * share, value * share
+        fee *= share * posted(lane, B_PRICE, mode, pi, sf)
     # What is there at once is proven overnight, like tomorrow's arrivals.
     proof = (step + max(lead, 1)) % ring * pi[I_MODES] + mode
     sf[lane, pi[S_CARRIED_USD] + mode] += value

@@ -18,6 +18,9 @@ from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.uncounted import uncounted
 from daogym.envs.dao.lane import charter_facts
 
+from .bids import post_bids
+from .carriage import answer_bids
+from .carrier_money import begin_work, settle_carriers
 from .demand import draw_day
 from .episode import begin_episode, pass_night
 from .flow import serve, ship
@@ -25,6 +28,7 @@ from .layout import (
     AUTORESET_NEXT_STEP,
     AUTORESET_SAME_STEP,
     I_AUTORESET,
+    I_BIDDING,
     I_FLEETS,
     I_GOODS,
     I_HORIZON,
@@ -84,6 +88,9 @@ def step_range(
                 write_observation(lane, facts, pf, pi, sf, si, observations[0])
             continue
         make_orders(lane, facts, pf, pi, sf, si, actions, clean, scratch, out)
+        if pi[I_BIDDING] == 1:
+            begin_work(lane, pi, sf)
+            answer_bids(lane, pf, pi, sf, scratch, fleet_hours)
         gate_orders(lane, pf, pi, sf, si, scratch, out)
         draw_day(lane, pf, pi, sf, si)
         ship(lane, pf, pi, sf, si, clean, scratch, fleet_hours, out)
@@ -91,6 +98,9 @@ def step_range(
         settle(lane, pf, pi, sf, si, out)
         if pi[I_OWN_MONEY] == 1:
             settle_nodes(lane, pf, pi, sf, si)
+        if pi[I_BIDDING] == 1:
+            settle_carriers(lane, pf, pi, sf, si)
+            post_bids(lane, clean, pf, pi, sf)
         pass_night(lane, pf, pi, charter, sf, si, out)
         for c in range(OUT_WIDTH):
             sf[lane, pi[S_SUMS] + c] += out[0, lane, c]

@@ -97,9 +97,22 @@ ROUTE_COLUMNS = 9
     Q_SHARE_AT_ZERO, Q_LARGEST_SHARE, Q_INITIAL,
 ) = _columns(10)  # fmt: skip
 ROUTE_VALUE_COLUMNS = 10
-# Columns of `modes` (M, 4).
-(O_LATE_PROBABILITY, O_STAKE_USD, O_MARGIN, O_RATIONED) = _columns(4)
-MODE_COLUMNS = 4
+# Columns of `modes` (M, 5); the last one is the hours a day of all fleets of the mode.
+(O_LATE_PROBABILITY, O_STAKE_USD, O_MARGIN, O_RATIONED, O_FLEET_HOURS) = _columns(5)
+MODE_COLUMNS = 5
+# Rows of what carriers have posted, (7, modes), see bids.py: price / nominal freight, share of its
+# capacity on offer, share of the shipments that stays with the carrier, what the spot market gets
+# for the rest and what a shipper pays in all / nominal freight, weight of the mode where an order
+# is split, and up to which the stake is filled / nominal stake.
+(
+    B_PRICE, B_OFFERED, B_CARRIED, B_SPOT, B_PAID, B_ATTRACTION, B_STAKE,
+) = _columns(7)  # fmt: skip
+POSTED_ROWS = 7
+# Rows of what carriers did on the last day, (6, modes): volume carried, of this late, spent on the
+# spot market instead (USD); share of its capacity that is used, moving average of lateness, and
+# own money (USD).
+(W_VOLUME, W_LATE_VOLUME, W_SPOT_USD, W_USED, W_LATE_SHARE, W_EARNED_USD) = _columns(6)
+WORK_ROWS = 6
 # Columns of `goods` (G, 4).
 (H_VOLUME, H_VALUE_USD, H_SEASON_SHARE, H_PRICE_USD) = _columns(4)
 GOOD_COLUMNS = 4
@@ -128,7 +141,7 @@ INTEGERS = (
     "order_ring", "varied_start", "has_calendar", "has_promotions", "has_levels", "has_stakes",
     "has_allowance", "has_outlook",
     "has_ration", "pipeline_slots", "seen_processes", "shown_governed", "fleet_places",
-    "reserve_cents", "own_money", "anticipating",
+    "reserve_cents", "own_money", "anticipating", "bidding",
 )  # fmt: skip
 (
     I_NODES, I_GOODS, I_ROUTES, I_LANES, I_MODES, I_LEVEL_ROWS, I_KNOBS, I_PROCESSES,
@@ -138,8 +151,9 @@ INTEGERS = (
     I_HAS_STAKES, I_HAS_ALLOWANCE, I_HAS_OUTLOOK, I_HAS_RATION, I_PIPELINE_SLOTS,
     I_SEEN_PROCESSES,
     I_SHOWN_GOVERNED, I_FLEET_PLACES, I_RESERVE_CENTS, I_OWN_MONEY, I_ANTICIPATING,
-) = range(40)  # fmt: skip
-N_INTEGER = 40
+    I_BIDDING,
+) = range(41)  # fmt: skip
+N_INTEGER = 41
 # Then offsets of the tables in their vector, then those of the state's parts.
 (
     P_NODES, P_NODE_VALUES, P_LANES, P_ROUTES, P_ROUTE_VALUES, P_MODES, P_GOODS, P_CELLS,
@@ -161,7 +175,8 @@ FLOATS = (
     "level_innovation", "promotion_probability", "promotion_days", "promotion_factor",
     "backlogged_share", "backlog_usd", "lost_usd", "ewma_share", "level_error", "fill_rate_floor",
     "initial_treasury_usd", "demand_volume", "anticipated_base", "anticipated_season",
-    "anticipated_promotions", "anticipated_level",
+    "anticipated_promotions", "anticipated_level", "mode_elasticity", "spot_elasticity",
+    "stake_yield",
 )  # fmt: skip
 (
     F_MULTIPLIER_SPAN, F_DEVIATION_UNITS, F_LEVEL_DEVIATION, F_LEVEL_PERSISTENCE,
@@ -169,8 +184,9 @@ FLOATS = (
     F_BACKLOGGED_SHARE, F_BACKLOG_USD, F_LOST_USD, F_EWMA_SHARE, F_LEVEL_ERROR, F_FILL_RATE_FLOOR,
     F_INITIAL_TREASURY_USD, F_DEMAND_VOLUME, F_ANTICIPATED_BASE, F_ANTICIPATED_SEASON,
     F_ANTICIPATED_PROMOTIONS, F_ANTICIPATED_LEVEL,
-) = range(20)  # fmt: skip
-F_GOVERNED = 20
+    F_MODE_ELASTICITY, F_SPOT_ELASTICITY, F_STAKE_YIELD,
+) = range(23)  # fmt: skip
+F_GOVERNED = 23
 N_FLOAT = F_GOVERNED + N_GOVERNED
 
 PROMOTION_BLOCK_DAYS = 28
@@ -185,6 +201,8 @@ STATE_NAMES = (
     "arriving_fee_usd", "late_fee_usd", "stake_usd", "carrier_usd", "treasury_usd",
     "allowance_usd", "fill_rate", "region_fill", "initial_units", "closing_usd", "sums",
     "node_usd", "node_step_usd", "node_episode_usd", "node_closing_usd",
+    "posted", "work", "carrier_wealth_usd", "carrier_own_usd", "carrier_step_usd",
+    "carrier_episode_usd",
     *LANE_PARTS,
 )  # fmt: skip
 (
@@ -195,13 +213,16 @@ STATE_NAMES = (
     S_LEVEL, S_LEVEL_SEEN, S_PROMOTION_FACTOR, S_CARRIED_USD, S_ARRIVING_USD, S_ESCROW_USD,
     S_ARRIVING_FEE_USD, S_LATE_FEE_USD, S_STAKE_USD, S_CARRIER_USD, S_TREASURY_USD,
     S_ALLOWANCE_USD, S_FILL_RATE, S_REGION_FILL, S_INITIAL, S_CLOSING_USD, S_SUMS,
-    S_NODE_USD, S_NODE_STEP_USD, S_NODE_EPISODE_USD, S_NODE_CLOSING_USD, S_GOVERNED,
-) = range(N_INTEGER + N_TABLE, N_INTEGER + N_TABLE + 42)  # fmt: skip
+    S_NODE_USD, S_NODE_STEP_USD, S_NODE_EPISODE_USD, S_NODE_CLOSING_USD,
+    S_POSTED, S_WORK, S_CARRIER_WEALTH_USD, S_CARRIER_OWN_USD, S_CARRIER_STEP_USD,
+    S_CARRIER_EPISODE_USD, S_GOVERNED,
+) = range(N_INTEGER + N_TABLE, N_INTEGER + N_TABLE + 48)  # fmt: skip
 
 
 def state_layout(
     *, nodes: int, goods: int, routes: int, modes: int, processes: int, regions: int,
     customers: int, ring: int, order_ring: int, keeps_orders: bool, own_money: bool = False,
+    bidding: bool = False,
     governance: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Layout:  # fmt: skip
     """Parts of one lane's state for a network of these sizes.
@@ -211,6 +232,7 @@ def state_layout(
         order_ring: days of the ring of orders on their way to an origin.
         keeps_orders: whether any route keeps orders or takes time to hand them over.
         own_money: whether nodes have accounts of their own.
+        bidding: whether carriers set anything, and have accounts of their own.
         governance: shapes of what a voted charter keeps in a lane, by name; none for a static one.
     """
 
@@ -220,6 +242,7 @@ def state_layout(
     cell = (nodes, goods)
     kept = routes if keeps_orders else 0
     accounts = (nodes if own_money else 0,)
+    bidders = modes if bidding else 0
     return Layout(
         [
             integer("root_key", (), "random key of the lane's seed (bits of a uint64)"),
@@ -265,6 +288,12 @@ def state_layout(
             Part("node_step_usd", accounts, "of this, the last step's"),
             Part("node_episode_usd", accounts, "the same of the episode that ended last"),
             Part("node_closing_usd", accounts, "each node's part of closing_usd"),
+            Part("posted", (POSTED_ROWS, bidders), "what carriers have posted, rows B_*"),
+            Part("work", (WORK_ROWS, bidders), "what carriers did on the last day, rows W_*"),
+            Part("carrier_wealth_usd", (bidders,), "each carrier's purse, stake and escrow"),
+            Part("carrier_own_usd", (bidders,), "each carrier's own money in this episode"),
+            Part("carrier_step_usd", (bidders,), "of this, the last step's"),
+            Part("carrier_episode_usd", (bidders,), "the same of the episode that ended last"),
             *lane_parts(N_GOVERNED, governance),
         ]
     )  # fmt: skip

@@ -272,10 +272,24 @@ class Network:
         return values
 
     def _mode_table(self) -> Float:
+        hours = np.zeros(self.n_modes)
+        for _, m in self.fleets:
+            hours[m] += self.fleet_hours(m)
         return np.array([
-            (mode.late_probability, mode.stake_usd, mode.margin, float(mode.is_rationed))
-            for mode in self.scenario.modes
+            (mode.late_probability, mode.stake_usd, mode.margin, float(mode.is_rationed), hours[m])
+            for m, mode in enumerate(self.scenario.modes)
         ])  # fmt: skip
+
+    def fleet_hours(self, mode: int) -> float:
+        """Hours a day of a fleet of the mode at one origin."""
+        fleet = self.scenario.modes[mode].fleet
+        assert fleet is not None
+        return fleet.vehicles * fleet.hours_per_day
+
+    @cached_property
+    def staked(self) -> list[int]:
+        """Modes whose carrier has bonded a stake."""
+        return [m for m, mode in enumerate(self.scenario.modes) if mode.stake_usd > 0.0]
 
     def _good_table(self) -> Float:
         table = np.zeros((self.n_goods, at.GOOD_COLUMNS))
@@ -304,9 +318,7 @@ class Network:
                 table[g, day] = 1.0 + good.season_share * sin(angle)
         table[-1, :7] = s.demand.weekday_factors
         for i, (_, m) in enumerate(self.fleets):
-            fleet = s.modes[m].fleet
-            assert fleet is not None
-            table[-1, at.CALENDAR_FLEETS + i] = fleet.vehicles * fleet.hours_per_day
+            table[-1, at.CALENDAR_FLEETS + i] = self.fleet_hours(m)
         return table
 
     @cached_property

@@ -1,6 +1,7 @@
 """Each place's own money: what it would earn if the places of the network traded with each other.
 
-A place pays for what is sent to it and for its freight, its holding, its energy and its unmet
+A place pays for what is sent to it and for its freight (at the carriers' own cost; in mode
+"carrier" what carriers and the spot market ask), its holding, its energy and its unmet
 demand, and earns what it sends on or sells. Goods change hands when they leave, at transfer prices
 (network.py) that give every place on the way an equal part of the margin, so that the payments
 cancel and the places' money adds up to the network's reward.
@@ -10,11 +11,15 @@ from __future__ import annotations
 
 from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.own_money import keep_own_money
 
+from .bids import posted
 from .layout import (
+    B_PAID,
     C_TRANSFER_USD,
     F_BACKLOG_USD,
     H_VOLUME,
+    I_BIDDING,
     I_GOODS,
     I_HORIZON,
     I_NODES,
@@ -22,9 +27,11 @@ from .layout import (
     I_ROUTES,
     N_CUSTOMERS,
     N_SUPPLIER,
+    O_MARGIN,
     Q_COST_USD,
     Q_OWED_USD,
     R_DESTINATION,
+    R_MODE,
     R_ORIGIN,
     S_BACKLOG,
     S_FLOW,
@@ -37,7 +44,7 @@ from .layout import (
     V_ENERGY_USD,
 )
 from .settle import add_closing, add_holding
-from .tables import cell_value, good_value, node_at, node_value, route_at, route_value
+from .tables import cell_value, good_value, mode_value, node_at, node_value, route_at, route_value
 
 
 @inlined_function
@@ -59,17 +66,17 @@ def settle_nodes(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
         sf[lane, last] = closing
     _settle_trade(lane, pf, pi, sf)
     over = si[lane, pi[S_STEP]] + 1 >= pi[I_HORIZON]
-    for n in range(pi[I_NODES]):
-        sf[lane, pi[S_NODE_USD] + n] += sf[lane, money + n]
-        if over:
-            sf[lane, pi[S_NODE_EPISODE_USD] + n] = sf[lane, pi[S_NODE_USD] + n]
+    keep_own_money(
+        lane, pi[I_NODES], money, pi[S_NODE_USD], pi[S_NODE_EPISODE_USD], over, sf
+    )  # fmt: skip
 
 
 @inlined_function
 def _settle_trade(lane: int, pf: Float, pi: Int, sf: Float) -> None:
     """What was sent: its price from the receiver to the sender, freight and energy to the outside.
 
-    What a place owes costs itself; what a supplier owes, whoever waits for it.
+    In mode "carrier" freight goes to carriers and the spot market. What a place owes costs itself;
+    what a supplier owes, whoever waits for it.
     """
     n_goods, money = pi[I_GOODS], pi[S_NODE_STEP_USD]
     for r in range(pi[I_ROUTES]):
@@ -83,7 +90,12 @@ def _settle_trade(lane: int, pf: Float, pi: Int, sf: Float) -> None:
                 price += units * cell_value(pf, pi, C_TRANSFER_USD, origin, g)
             if pi[I_ORDER_RING] > 0:
                 owed += route_value(pf, pi, r, Q_OWED_USD) * sf[lane, pi[S_OWED] + r * n_goods + g]
-        sf[lane, money + destination] -= price + volume * route_value(pf, pi, r, Q_COST_USD)
+        freight = volume * route_value(pf, pi, r, Q_COST_USD)
+        if pi[I_BIDDING] == 1:
+            mode = route_at(pi, r, R_MODE)
+            freight *= 1.0 + mode_value(pf, pi, mode, O_MARGIN)
+            freight *= posted(lane, B_PAID, mode, pi, sf)
+        sf[lane, money + destination] -= price + freight
         energy = volume * node_value(pf, pi, origin, V_ENERGY_USD)
         if supplier:
             sf[lane, money + destination] -= energy + owed

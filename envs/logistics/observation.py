@@ -11,16 +11,23 @@ from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.mathematics import sin_cos
+from daogym.envs.dao.bids import BID_RISE, STAKE_SPAN
 from daogym.envs.dao.charter import GovernedParameter
 
 from . import layout as at
+from .bids import posted
 from .govern import write_governance
 from .governed import G_PURCHASE_ALLOWANCE_USD_PER_WEEK, GOVERNED, N_GOVERNED
 from .layout import (
+    B_OFFERED,
+    B_PRICE,
     C_BASE_STOCK,
+    F_DEMAND_VOLUME,
     F_INITIAL_TREASURY_USD,
     F_PROMOTION_DAYS,
     F_PROMOTION_FACTOR,
+    H_VOLUME,
+    I_BIDDING,
     I_CUSTOMERS,
     I_GOODS,
     I_HAS_ALLOWANCE,
@@ -55,6 +62,7 @@ from .layout import (
     S_EWMA,
     S_FILL_RATE,
     S_FIRST_DAY,
+    S_FLOW,
     S_GOVERNED,
     S_LEVEL_SEEN,
     S_MAIL,
@@ -66,10 +74,23 @@ from .layout import (
     S_STEP,
     S_STOCK,
     S_TREASURY_USD,
+    S_WORK,
+    W_EARNED_USD,
+    W_LATE_SHARE,
+    W_USED,
+    W_VOLUME,
     YEAR_DAYS,
 )
 from .network import Network
-from .tables import calendar_value, cell_value, mode_value, node_at, seen_process, slot_at
+from .tables import (
+    calendar_value,
+    cell_value,
+    good_value,
+    mode_value,
+    node_at,
+    seen_process,
+    slot_at,
+)
 
 _WEEK_TURN = 0.8975979010256552
 _YEAR_TURN = 0.017214206321039961
@@ -175,7 +196,35 @@ def observation_fields(
         high = np.minimum(np.array([p.high for p in governed]), 1e5)
         fields.append(Field("governed", "1", low, high, (N_GOVERNED,),
                             f"charter parameters in force: {', '.join(GOVERNED)}"))  # fmt: skip
+    if flags["bidding"]:
+        fields += _carriers_fields(network)
     return FieldSet([*fields, *votes[0], *votes[1]])
+
+
+def _carriers_fields(network: Network) -> list[Field]:
+    """What carriers have posted, and how they fared on the last day."""
+    modes = network.scenario.modes
+    each, names = (len(modes),), ", ".join(mode.name for mode in modes)
+    volume = np.array([good.volume for good in network.scenario.goods])
+    flow = network.downstream(network.local_mean) @ volume
+    values, to = (network.tables[name] for name in ("route_values", "routes"))
+    most = np.minimum(values[:, at.Q_CAPACITY], 4.0 * flow[to[:, at.R_DESTINATION]] + 4.0)
+    dearest = float((values[:, at.Q_COST_USD] * (1.0 + network.tables["modes"][
+        to[:, at.R_MODE], at.O_MARGIN])).max())  # fmt: skip
+    income = max(2.0 * float(flow.max()) * dearest, 1.0)
+    return [
+        Field("freight", "1", 0.0, 1.0 + BID_RISE, each,
+              f"freight that carriers ask of the next orders / nominal: {names}"),
+        Field("offered", "1", 0.0, 1.0, each, "share of its capacity that each offers for them"),
+        Field("backing", "1", 0.0, 1.0 + STAKE_SPAN, each, "stakes / nominal"),
+        Field("volume", "1", 0.0, 2.0, each,
+              "carried in the last step / volume of the network's mean demand"),
+        Field("used", "1", 0.0, 1.0, each,
+              "largest share of a route's capacity, or share of all fleets' hours, in use"),
+        Field("late", "1", 0.0, 1.0, each, "moving average of the share that was late"),
+        Field("earned", "USD", -income, income, each, "a carrier's own money in the last step"),
+        Field("sent", "volume", 0.0, most, (len(to),), "on each route in the last step"),
+    ]  # fmt: skip
 
 
 def seen_processes(network: Network) -> Int:
@@ -286,6 +335,8 @@ def write_observation(
     for g in range(pi[I_SHOWN_GOVERNED]):
         target[lane, c] = sf[lane, pi[S_GOVERNED] + g]
         c += 1
+    if pi[I_BIDDING] == 1:
+        c = _write_carriers(lane, c, pf, pi, sf, target)
     low, size = pi[P_OBSERVED], pi[I_OBSERVATION]
     if len(facts) > 0:
         write_governance(lane, facts, pf, pi, sf, si, target)
@@ -311,6 +362,29 @@ def _write_promotions(
                         left = start + days - date
             target[lane, c] = float(begins if part == 0 else left)
             c += 1
+    return c
+
+
+@inlined_function
+def _write_carriers(lane: int, c: int, pf: Float, pi: Int, sf: Float, target: Any) -> int:
+    n, goods, work = pi[I_MODES], pi[I_GOODS], pi[S_WORK]
+    for m in range(n):
+        target[lane, c + m] = posted(lane, B_PRICE, m, pi, sf)
+        target[lane, c + n + m] = posted(lane, B_OFFERED, m, pi, sf)
+        nominal = max(mode_value(pf, pi, m, O_STAKE_USD), 1.0)
+        target[lane, c + 2 * n + m] = sf[lane, pi[S_STAKE_USD] + m] / nominal
+        carried = sf[lane, work + W_VOLUME * n + m]
+        target[lane, c + 3 * n + m] = carried / pf[F_DEMAND_VOLUME]
+        target[lane, c + 4 * n + m] = sf[lane, work + W_USED * n + m]
+        target[lane, c + 5 * n + m] = sf[lane, work + W_LATE_SHARE * n + m]
+        target[lane, c + 6 * n + m] = sf[lane, work + W_EARNED_USD * n + m]
+    c += 7 * n
+    for r in range(pi[I_ROUTES]):
+        volume = 0.0
+        for g in range(goods):
+            volume += sf[lane, pi[S_FLOW] + r * goods + g] * good_value(pf, pi, g, H_VOLUME)
+        target[lane, c] = volume
+        c += 1
     return c
 
 

@@ -9,6 +9,7 @@ from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.lane import asked_columns, read_request
 from daogym.envs.dao.rules import shortfall
 
+from .bids import carried_share
 from .governed import (
     G_DRONE_QUOTA_SHARE,
     G_SAFETY_STOCK_DAYS,
@@ -296,7 +297,8 @@ def _stakes(lane: int, pf: Float, pi: Int, sf: Float, scratch: Float) -> float:
         value = 0.0
         for g in range(n_goods):
             value += scratch[ORDERED, r, g] * good_value(pf, pi, g, H_VALUE_USD)
-        scratch[BY_MODE, route_at(pi, r, R_MODE), 0] += value
+        mode = route_at(pi, r, R_MODE)
+        scratch[BY_MODE, mode, 0] += value * carried_share(lane, mode, pi, sf)
     cut = 0.0
     for m in range(pi[I_MODES]):
         if not mode_value(pf, pi, m, O_STAKE_USD) > 0.0:

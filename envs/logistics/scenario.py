@@ -16,7 +16,7 @@ from .governed import GOVERNED_PARAMETERS
 
 UNLIMITED_FROM = 1e9
 """A governed parameter whose own limit is as high has no limit by default."""
-ActionMode = Literal["base_stock", "anticipating", "node", "orders"]
+ActionMode = Literal["base_stock", "anticipating", "node", "carrier", "orders"]
 Law = Literal["constant", "poisson", "negative_binomial", "geometric", "normal", "uniform", "step"]
 
 
@@ -218,6 +218,27 @@ class Actions(StrictModel):
     """Orders of the mode "orders" are rounded to units."""
 
 
+class Carriage(StrictModel):
+    """What shippers and owners answer to what carriers post (mode "carrier"); see bids.py."""
+
+    mode_elasticity: float = Setting(1.0, ge=0.0, le=20.0)
+    """Of a mode's part of an order, beside the other modes', to its freight; 0: none."""
+    spot_elasticity: float = Setting(4.0, ge=0.0, le=50.0)
+    """Of a carrier's part of its mode's shipments to its freight above nominal, the rest going to
+    the spot market; above 1, or 0: no spot market."""
+    stake_yield_per_year: float = Setting(0.05, ge=0.0, le=1.0)
+    """What a carrier's owners could earn elsewhere / stake."""
+
+    @model_validator(mode="after")
+    def _has_a_mean(self) -> Self:
+        if 0.0 < self.spot_elasticity <= 1.0:
+            raise ValueError(
+                "spot_elasticity: 0 (no spot market) or more than 1 expected, as quotes have no "
+                f"mean up to 1, got {self.spot_elasticity:g}"
+            )
+        return self
+
+
 class Treasury(StrictModel):
     """The DAO's purse."""
 
@@ -263,6 +284,7 @@ class LogisticsScenario(StrictModel):
     demand: DemandSettings = DemandSettings()
     forecast: Forecast = Forecast()
     actions: Actions = Actions()
+    carriage: Carriage = Carriage()
     treasury: Treasury = Treasury()
     charter: Charter = Charter()
     voted_ranges: Mapping[str, VotedRange] = Setting(default_factory=dict)

@@ -1,9 +1,10 @@
-"""Places: the planner's seat shared among the plants, centres and retailers.
+"""Places and carriers: the planner's seat shared among those who order and those who carry.
 
 An agent sets the order-up-to levels of its own place, the modes by which goods come to it and,
 where a fleet stands there, whom the fleet serves first (mode "node"). It sees what concerns all
 (calendar, promotions, carriers, purse, rules and proposals), its own stock, pipeline, demand and
-backlog, and which ways to it are closed. Places of one tier share a policy.
+backlog, and which ways to it are closed. Places of one tier share a policy. In mode "carrier" one
+agent for each mode posts freight, capacity and stake (bids.py); what is posted is seen by all.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from daogym.envs.core.shared_control import (
     common_fields,
     own_columns,
     own_field,
+    side_by_side,
 )
 from daogym.envs.core.simulator import Simulator
 from daogym.envs.dao.governor_seat import event_income, with_governor
@@ -42,24 +44,41 @@ _DOC = {
     "fleet": "weight of a place that its fleet flies to, 0: as all others",
 }
 
+CARRIERS = "carriers"
+_UNSEEN = ("volume", "used", "late", "earned", "sent")
+"""Of the fields about carriers, those that only the carrier itself sees."""
+_CARRIER_DOC = {
+    "closed": "1 while closed: its lanes, their origins, its fleets",
+    "sent": "on each of its routes in the last step",
+}
+
 
 def seats(domain: Any) -> Seats:
-    """One agent for each place but suppliers, a group for each tier.
+    """One agent for each place but suppliers, a group for each tier; then one for each carrier.
 
-    An agent's own money is what its place pays and earns (node_money.py); it adds up to the
-    network's reward. A steward's governor comes last.
+    A place's own money is what it pays and earns (node_money.py), a carrier's what its accounts
+    say (carrier_money.py). A steward's governor comes last.
 
     Raises:
-        ValueError: the domain acts in another mode than "node".
+        ValueError: the domain acts in another mode than "node" or "carrier".
     """
-    if domain.action_mode != "node":
+    if domain.action_mode not in ("node", "carrier"):
         raise ValueError(
-            f"places set their own orders: action_mode 'node' expected, got {domain.action_mode!r}"
+            "places set their own orders: action_mode 'node' or 'carrier' expected, got "
+            f"{domain.action_mode!r}"
         )
     network: Network = domain.network
-    seen, done = domain.observation_fields, domain.action_fields
+    made = _places(network, domain.observation_fields, domain.action_fields)
+    if domain.action_mode == "carrier":
+        made = _with_carriers(made, network, domain.observation_fields, domain.action_fields)
+    # What the rules take from carriers; all else that the DAO's purse gains is the places'.
+    income = event_income(["tariff_usd", "slashed_usd"])
+    return with_governor(made, domain, {*_observed(network), *_UNSEEN}, income)
+
+
+def _places(network: Network, seen: FieldSet, done: FieldSet) -> Seats:
     observed, acted = _observed(network), _acted(network)
-    common, shared = common_fields(seen, set(observed))
+    common, shared = common_fields(seen, {*observed, *_UNSEEN})
     groups: list[AgentGroup] = []
     made: dict[int, Seat] = {}
     for t, tier in enumerate(network.scenario.tiers):
@@ -83,19 +102,73 @@ def seats(domain: Any) -> Seats:
             agent = Agent(network.node_names[node], tier, tier)
             made[node] = Seat(agent, np.concatenate([shared, *columns]), np.concatenate(actions))
     nodes = sorted(made)
-    places = Seats(tuple(groups), tuple(made[n] for n in nodes), _own_money(np.array(nodes)))
-    # What the rules take from carriers; all else that the DAO's purse gains is the places'.
-    income = event_income(["tariff_usd", "slashed_usd"])
-    return with_governor(places, domain, set(observed), income)
+    money = _own_money("node", np.array(nodes))
+    return Seats(tuple(groups), tuple(made[n] for n in nodes), money)
 
 
-def _own_money(nodes: Int) -> OwnMoney:
-    """What the places pay and earn, USD."""
+def _with_carriers(places: Seats, network: Network, seen: FieldSet, done: FieldSet) -> Seats:
+    """Behind the places one agent for each mode: one group, each a kind of its own."""
+    modes = [mode.name for mode in network.scenario.modes]
+    observed, acted = _observed_by_carriers(network, seen), _acted_by_carriers(network)
+    common, shared = common_fields(seen, {*_observed(network), *_UNSEEN})
+    own = [own_field(seen, name, cells.shape[1], _CARRIER_DOC.get(name))
+           for name, cells in observed.items()]  # fmt: skip
+    act = [own_field(done, name, cells.shape[1]) for name, cells in acted.items()]
+    group = AgentGroup(CARRIERS, FieldSet([*common, *own]), FieldSet(act))
+    made = []
+    for m, name in enumerate(modes):
+        columns = [own_columns(seen, f, cells[m], cells.shape[1]) for f, cells in observed.items()]
+        actions = [own_columns(done, f, cells[m], cells.shape[1]) for f, cells in acted.items()]
+        agent = Agent(f"carrier_{name}", CARRIERS, name)
+        made.append(Seat(agent, np.concatenate([shared, *columns]), np.concatenate(actions)))
+    assert places.money is not None
+    money = side_by_side(places.money, _own_money("carrier", np.arange(len(modes))))
+    return Seats((*places.groups, group), (*places.seats, *made), money)
 
-    def of(part: str) -> Callable[[Simulator], Float]:
-        return lambda simulator: np.asarray(simulator.state(part)[:, nodes])
 
-    return OwnMoney(of("node_step_usd"), of("node_episode_usd"))
+def _observed_by_carriers(network: Network, seen: FieldSet) -> dict[str, Int]:
+    """Of each field about carriers, and of closures, the numbers of each mode."""
+    every = np.arange(network.n_modes)[:, None]
+    names = ("freight", "offered", "backing", "carried", *_UNSEEN)
+    found = {name: every for name in names if name in {field.name for field in seen}}
+    mode = network.tables["routes"][:, at.R_MODE]
+    found["sent"] = _padded([np.flatnonzero(mode == m) for m in range(network.n_modes)])
+    closed = _carriers_closings(network)
+    if closed.shape[1]:
+        found["closed"] = closed
+    return found
+
+
+def _carriers_closings(network: Network) -> Int:
+    """The processes that can close a mode's routes: lanes, their origins, the mode's fleets."""
+    routes = network.tables["routes"]
+    first = len(network.lane_list)
+    rows = []
+    for m in range(network.n_modes):
+        mine = routes[routes[:, at.R_MODE] == m]
+        own = {first + n for n in mine[:, at.R_ORIGIN].tolist()} | set(mine[:, at.R_LANE].tolist())
+        own |= {first + network.n_nodes + i for i, (_, by) in enumerate(network.fleets) if by == m}
+        rows.append([i for i, p in enumerate(seen_processes(network).tolist()) if p in own])
+    return _padded(rows)
+
+
+def _acted_by_carriers(network: Network) -> dict[str, Int]:
+    """Of each field of the action that carriers set, the number of each mode."""
+    every = np.arange(network.n_modes)[:, None]
+    found = {"price": every, "offer": every}
+    if network.staked:
+        places = {mode: i for i, mode in enumerate(network.staked)}
+        found["refill"] = np.array([[places.get(m, ABSENT)] for m in range(network.n_modes)])
+    return found
+
+
+def _own_money(whose: str, numbers: Int) -> OwnMoney:
+    """What the places, or the carriers, pay and earn, USD."""
+
+    def of(span: str) -> Callable[[Simulator], Float]:
+        return lambda simulator: np.asarray(simulator.state(f"{whose}_{span}_usd")[:, numbers])
+
+    return OwnMoney(of("step"), of("episode"))
 
 
 def _of_tier(places: dict[str, Int], members: Int, fields: FieldSet) -> dict[str, Int]:

@@ -11,6 +11,7 @@ from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.rules import excess, shortfall
 
+from .bids import posted
 from .governed import (
     G_CARBON_CAP_KG_PER_DAY,
     G_FREIGHT_TARIFF_SHARE,
@@ -19,6 +20,7 @@ from .governed import (
     G_STAKE_COVER_SHARE,
 )
 from .layout import (
+    B_STAKE,
     C_CLEARING_USD,
     C_HOLDING_USD,
     C_TRANSIT_USD,
@@ -36,6 +38,7 @@ from .layout import (
     H_PRICE_USD,
     H_VALUE_USD,
     H_VOLUME,
+    I_BIDDING,
     I_GOODS,
     I_LANES,
     I_MODES,
@@ -82,6 +85,7 @@ from .layout import (
     S_STEP,
     S_STOCK,
     S_TREASURY_USD,
+    S_WORK,
     T_BOND,
     T_FREIGHT,
     T_HOLDING,
@@ -90,6 +94,7 @@ from .layout import (
     T_UNMET,
     UNLIMITED,
     V_CAPACITY,
+    W_SPOT_USD,
 )
 from .tables import cell_value, good_value, mode_value, node_at, node_value, route_value
 
@@ -106,6 +111,9 @@ def settle(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float) -> Non
             cash += out[0, lane, OUT_TERM + t]
     freight = out[0, lane, OUT_TERM + T_FREIGHT]
     sf[lane, pi[S_TREASURY_USD]] += cash - freight - out[0, lane, OUT_EVENT + E_FEES_USD]
+    if pi[I_BIDDING] == 1:
+        for m in range(pi[I_MODES]):
+            sf[lane, pi[S_TREASURY_USD]] -= sf[lane, pi[S_WORK] + W_SPOT_USD * pi[I_MODES] + m]
     _pay_carriers(lane, pf, pi, sf, si, out)
     closing = _closing_usd(lane, pf, pi, sf)
     out[0, lane, OUT_TERM + T_STOCK] = closing - sf[lane, pi[S_CLOSING_USD]]
@@ -164,7 +172,8 @@ def _pay_carriers(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float)
     """Deliveries proven overnight: escrow is released, tariff taken, late ones slashed.
 
     A slash is at most the freight of the late deliveries, and at most the stake. A carrier fills
-    its stake up from what it has earned.
+    its stake up from what it has earned; where it aims at less than it has (bids.py), it takes back
+    what is not needed to cover what it carries.
     """
     slot = (si[lane, pi[S_STEP]] + 1) % pi[I_RING] * pi[I_MODES]
     tariff_share = sf[lane, pi[S_GOVERNED] + G_FREIGHT_TARIFF_SHARE]
@@ -185,7 +194,11 @@ def _pay_carriers(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float)
         sf[lane, pi[S_CARRIER_USD] + m] += fee - tariff
         sf[lane, pi[S_STAKE_USD] + m] -= slashed
         sf[lane, pi[S_TREASURY_USD]] += tariff + slashed
-        missing = mode_value(pf, pi, m, O_STAKE_USD) - sf[lane, pi[S_STAKE_USD] + m]
+        wanted = mode_value(pf, pi, m, O_STAKE_USD)
+        if pi[I_BIDDING] == 1:
+            wanted *= posted(lane, B_STAKE, m, pi, sf)
+            _take_back(lane, m, wanted, pi, sf)
+        missing = wanted - sf[lane, pi[S_STAKE_USD] + m]
         added = min(max(missing, 0.0), max(sf[lane, pi[S_CARRIER_USD] + m], 0.0))
         sf[lane, pi[S_CARRIER_USD] + m] -= added
         sf[lane, pi[S_STAKE_USD] + m] += added
@@ -193,6 +206,16 @@ def _pay_carriers(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float)
         out_slashed += slashed
     out[0, lane, OUT_EVENT + E_TARIFF_USD] = out_tariff
     out[0, lane, OUT_EVENT + E_SLASHED_USD] = out_slashed
+
+
+@inlined_function
+def _take_back(lane: int, mode: int, wanted: float, pi: Int, sf: Float) -> None:
+    needed = sf[lane, pi[S_GOVERNED] + G_STAKE_COVER_SHARE] * sf[lane, pi[S_CARRIED_USD] + mode]
+    spare = sf[lane, pi[S_STAKE_USD] + mode] - max(wanted, needed)
+    # A stake that was filled up may exceed its aim by a rounding error.
+    if spare > 1e-9 * wanted:
+        sf[lane, pi[S_STAKE_USD] + mode] -= spare
+        sf[lane, pi[S_CARRIER_USD] + mode] += spare
 
 
 @inlined_function

@@ -42,7 +42,7 @@ def test_groups_play_and_what_they_earn_is_told(entry: Any) -> None:
     policy = GroupPolicy("by rule", group_contracts(view, "0"), acts)
     outcome = play(policy, simulator)
 
-    team: Any = daogym.make_multi_agent(scenario, 3, split="test")
+    team: Any = daogym.make_multi_agent(scenario, 3, split="test", **entry.options)
     team.reset(seed=episodes.seed)
     money, own = np.zeros(3), np.zeros((3, len(team.agents)))
     for _ in range(team.horizon):
@@ -57,9 +57,11 @@ def test_groups_play_and_what_they_earn_is_told(entry: Any) -> None:
     steward = simulator.scenario.charter.mode == "steward"
     assert outcome.social.capture == (0.0 if steward else None), "nobody votes, nobody captures"
     assert 0.0 <= outcome.social.gini <= 1.0
+    # Carriers pay tariff and slashes to the DAO; what their stakes forgo is no part of the reward.
     # In the market tenants and the vault have the rest, under a local market the community; what a
     # governor earns is counted with those who pay it.
-    if entry.scenario in ("lv_rural", "supply_network", "supply_network_steward"):
+    mode = entry.options["action_mode"]
+    if entry.scenario in ("lv_rural", "supply_network_steward") or mode == "node":
         paid = [k for k, agent in enumerate(team.agents) if agent.name != "governor"]
         shared = outcome.own.returns[:, paid].sum(axis=1)
         np.testing.assert_allclose(shared, outcome.money, rtol=1e-9)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import daogym
-from daogym.envs.compute.bids import BID_RISE, BID_STAKE, STAKE_REFILL, STAKE_SPAN
+from daogym.envs.compute.bids import BID_STAKE, STAKE_REFILL
 from daogym.envs.compute.bound import upper_bound
 from daogym.envs.compute.layout import (
     BALANCES,
@@ -24,6 +24,7 @@ from daogym.envs.compute.layout import (
     V_REGION,
 )
 from daogym.envs.core.shared_control import SharedControl
+from daogym.envs.dao.bids import BID_RISE, STAKE_SPAN
 from daogym.envs.dao.treasury import BURNED, MINTED
 
 pytestmark = pytest.mark.kernel

@@ -142,7 +142,7 @@ def test_a_place_sees_its_own_stock_and_sets_its_own_orders() -> None:
         assert ("own_demand" in {field.name for field in fields}) == (agent.group == "retailer")
     centre = team.groups[1]
     assert centre.action_fields.size == network.n_goods + 2, "levels, rail and express"
-    with pytest.raises(ValueError, match="action_mode 'node' expected, got 'base_stock'"):
+    with pytest.raises(ValueError, match="'node' or 'carrier' expected, got 'base_stock'"):
         places_of("supply_network", action_mode="base_stock")
 
 
