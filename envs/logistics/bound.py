@@ -38,6 +38,10 @@ least; every one that it tries is a bound. Where agents change the rules themsel
 steward), the allowance is the highest that they can reach. Covenant, quota and stakes are left out,
 whatever their path; tariff and slashes move money between members only, and a lost bond only costs.
 
+Carriers that bid (bids.py) change nothing of this: a price is paid between members, an offer takes
+capacity away, and what goes by the spot market instead costs at least nominal freight, which is not
+below the own cost that is charged here.
+
 This is the dual side of the perfect-foresight programme without capacities (a shortest path in the
 time-expanded network), which is why no solver is needed; tests compare it with HiGHS.
 

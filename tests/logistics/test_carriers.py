@@ -159,6 +159,26 @@ def test_a_price_moves_no_welfare_where_nobody_can_leave() -> None:
     assert simulator.state("work")[:, at.W_SPOT_USD].sum() == 0.0
 
 
+@pytest.mark.parametrize("mode", range(len(MODES)), ids=MODES)
+def test_the_best_constant_price_is_neither_nominal_nor_the_largest(mode: int) -> None:
+    """Since shippers leave; where they cannot go to the spot market, the largest is the best."""
+    prices, worlds = (0.0, 0.7, 1.0), 4
+    best = {}
+    for spot in (0.0, 4.0):
+        settings = {
+            "base": "supply_network", "horizon_days": 120, "carriage": {"spot_elasticity": spot},
+        }  # fmt: skip
+        simulator = make_network(settings, len(prices) * worlds, action_mode="carrier")
+        simulator.reset(seed=list(range(worlds)) * len(prices))
+        posts = np.zeros((simulator.num_envs, len(MODES)))
+        posts[:, mode] = np.repeat(prices, worlds)
+        for _ in range(simulator.horizon):
+            simulator.step(bids(simulator, price=posts))
+        own = simulator.state("carrier_episode_usd")[:, mode].reshape(len(prices), worlds)
+        best[spot] = prices[int(own.mean(axis=1).argmax())]
+    assert best == {0.0: 1.0, 4.0: 0.7}
+
+
 @pytest.mark.parametrize("shape", [1.5, 4.0, 9.0])
 def test_the_spot_market_is_one_quote_a_shipment(shape: float) -> None:
     """Shares and mean freight against numerical integrals of the Pareto density."""
