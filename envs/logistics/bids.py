@@ -12,11 +12,13 @@ nominal freight upwards with shape e, and takes it where it is below the carrier
 
 What a shipper pays on average, both parts together, is what an order is split by: a mode weighs
 (paid / nominal)**-s beside its usual share, s being the elasticity of the mode split.
+
+What only this mode runs is compiled by itself, so that the others' steps stay short.
 """
 
 from __future__ import annotations
 
-from daogym.envs.core.compiled import inlined_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.mathematics import power
 from daogym.envs.dao.bids import ask_at, offer_at, stake_at
@@ -46,7 +48,11 @@ from .layout import (
     R_FLEET,
     R_MODE,
     S_POSTED,
+    S_WORK,
     UNLIMITED,
+    W_LATE_VOLUME,
+    W_SPOT_USD,
+    W_VOLUME,
 )
 from .tables import calendar_value, good_value, mode_value, route_at, route_value
 
@@ -57,7 +63,7 @@ def posted(lane: int, row: int, mode: int, pi: Int, sf: Float) -> float:
     return float(sf[lane, pi[S_POSTED] + row * pi[I_MODES] + mode])
 
 
-@inlined_function
+@kernel_function
 def post_bids(lane: int, clean: Float, pf: Float, pi: Int, sf: Float) -> None:
     """Post what carriers set in this step: behind the places' numbers, by kind and mode.
 
@@ -76,7 +82,7 @@ def post_bids(lane: int, clean: Float, pf: Float, pi: Int, sf: Float) -> None:
             stake += 1
 
 
-@inlined_function
+@kernel_function
 def post_nothing(lane: int, pf: Float, pi: Int, sf: Float) -> None:
     """At the start of an episode all carriers are as usual."""
     for m in range(pi[I_MODES]):
@@ -118,13 +124,11 @@ def carried_share(lane: int, mode: int, pi: Int, sf: Float) -> float:
 
 @inlined_function
 def open_share(lane: int, mode: int, pi: Int, sf: Float) -> float:
-    """Share of a mode's capacity that shipments may take up.
+    """Share of a mode's capacity that shipments may take up; of the mode "carrier" only.
 
     What the carrier offers is used by its own part of them alone, so less of the capacity is closed
     where the spot market has the rest; a carrier that offers nothing closes the mode.
     """
-    if pi[I_BIDDING] == 0:
-        return 1.0
     offered = posted(lane, B_OFFERED, mode, pi, sf)
     carried = posted(lane, B_CARRIED, mode, pi, sf)
     return 1.0 if offered >= carried else offered / carried
@@ -136,6 +140,13 @@ def open_volume(lane: int, route: int, pf: Float, pi: Int, sf: Float) -> float:
 
     A route without a capacity, of which a part is offered, takes that part of the largest order.
     """
+    if pi[I_BIDDING] == 0:
+        return route_value(pf, pi, route, Q_CAPACITY)
+    return float(_offered_volume(lane, route, pf, pi, sf))
+
+
+@kernel_function
+def _offered_volume(lane: int, route: int, pf: Float, pi: Int, sf: Float) -> float:
     capacity = route_value(pf, pi, route, Q_CAPACITY)
     share = open_share(lane, route_at(pi, route, R_MODE), pi, sf)
     if share >= 1.0:
@@ -156,4 +167,28 @@ def open_hours(lane: int, route: int, pf: Float, pi: Int, sf: Float) -> float:
     """Hours a day of the fleet that carries a route."""
     fleet = route_at(pi, route, R_FLEET)
     hours = calendar_value(pf, pi, pi[I_GOODS], CALENDAR_FLEETS + fleet)
-    return hours * open_share(lane, route_at(pi, route, R_MODE), pi, sf)
+    if pi[I_BIDDING] == 0:
+        return hours
+    return float(hours * open_share(lane, route_at(pi, route, R_MODE), pi, sf))
+
+
+@kernel_function
+def share_shipment(
+    lane: int, mode: int, volume: float, late: bool, cost: float, fee: float, pi: Int, sf: Float
+) -> tuple[float, float, float, float]:
+    """Divide a shipment between its carrier and the spot market, and note who carries what.
+
+    Args:
+        cost, fee: USD, the carrier's own cost and nominal freight of all of it.
+
+    Returns:
+        The carrier's share of it, its own cost, what it is paid, and what the spot market is, USD.
+    """
+    share = posted(lane, B_CARRIED, mode, pi, sf)
+    spot = fee * posted(lane, B_SPOT, mode, pi, sf)
+    work, n = pi[S_WORK] + mode, pi[I_MODES]
+    sf[lane, work + W_SPOT_USD * n] += spot
+    sf[lane, work + W_VOLUME * n] += volume * share
+    if late:
+        sf[lane, work + W_LATE_VOLUME * n] += volume * share
+    return share, cost * share, fee * (share * posted(lane, B_PRICE, mode, pi, sf)), spot

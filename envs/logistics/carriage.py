@@ -5,7 +5,7 @@ Where every carrier asks nominal freight and offers all, orders stay as they are
 
 from __future__ import annotations
 
-from daogym.envs.core.compiled import inlined_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 
 from .bids import open_hours, open_share, open_volume, posted
@@ -27,7 +27,7 @@ from .orders import ORDERED
 from .tables import good_value, link_at, route_at, route_value
 
 
-@inlined_function
+@kernel_function
 def answer_bids(
     lane: int, pf: Float, pi: Int, sf: Float, scratch: Float, fleet_hours: Float
 ) -> None:

@@ -8,7 +8,7 @@ and the DAO takes it adds up to the network's reward less that yield.
 
 from __future__ import annotations
 
-from daogym.envs.core.compiled import inlined_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.own_money import keep_own_money
 
@@ -57,7 +57,7 @@ def _wealth(lane: int, mode: int, pi: Int, sf: Float) -> float:
     return float(purse + sf[lane, pi[S_ESCROW_USD] + mode])
 
 
-@inlined_function
+@kernel_function
 def begin_carriers(lane: int, pf: Float, pi: Int, sf: Float) -> None:
     """At the start of an episode: nothing posted, nothing carried; the stake is no income."""
     post_nothing(lane, pf, pi, sf)
@@ -71,7 +71,7 @@ def begin_carriers(lane: int, pf: Float, pi: Int, sf: Float) -> None:
         sf[lane, pi[S_CARRIER_OWN_USD] + m] = 0.0
 
 
-@inlined_function
+@kernel_function
 def begin_work(lane: int, pi: Int, sf: Float) -> None:
     """Before a day's shipments: nothing carried yet."""
     for m in range(pi[I_MODES]):
@@ -80,7 +80,7 @@ def begin_work(lane: int, pi: Int, sf: Float) -> None:
         sf[lane, pi[S_WORK] + W_SPOT_USD * pi[I_MODES] + m] = 0.0
 
 
-@inlined_function
+@kernel_function
 def settle_carriers(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
     """The day's income of all carriers, when all of its money has moved, and how busy they were."""
     n = pi[I_MODES]

@@ -6,12 +6,10 @@ from daogym.envs.core.compiled import inlined_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_uint64, uniform
 
-from .bids import carried_share, open_hours, open_volume, posted
+from .bids import open_hours, open_volume, share_shipment
 from .demand import STREAM_LATE
 from .fleets import allocate_hours
 from .layout import (
-    B_PRICE,
-    B_SPOT,
     C_PURCHASE_USD,
     E_BACKLOG_UNITS,
     E_BOUGHT_UNITS,
@@ -80,7 +78,6 @@ from .layout import (
     S_REGION_FILL,
     S_STEP,
     S_STOCK,
-    S_WORK,
     T_ENERGY,
     T_FREIGHT,
     T_PURCHASE,
@@ -89,9 +86,6 @@ from .layout import (
     UNLIMITED,
     V_ENERGY_USD,
     V_THROUGHPUT,
-    W_LATE_VOLUME,
-    W_SPOT_USD,
-    W_VOLUME,
 )
 from .orders import BY_MODE, ORDERED, WANTED, is_closed
 from .tables import (
@@ -272,16 +266,9 @@ def _send_route(
     cost = volume * route_value(pf, pi, route, Q_COST_USD)
     fee = cost * (1.0 + mode_value(pf, pi, mode, O_MARGIN))
     if pi[I_BIDDING] == 1:
-        share = carried_share(lane, mode, pi, sf)
-        spot = fee * posted(lane, B_SPOT, mode, pi, sf)
-        work = pi[S_WORK] + mode
-        sf[lane, work + W_SPOT_USD * pi[I_MODES]] += spot
-        sf[lane, work + W_VOLUME * pi[I_MODES]] += volume * share
-        if late:
-            sf[lane, work + W_LATE_VOLUME * pi[I_MODES]] += volume * share
+        share, cost, fee, spot = share_shipment(lane, mode, volume, late, cost, fee, pi, sf)
+        value *= share
         out[0, lane, OUT_TERM + T_FREIGHT] -= spot
-        cost, value = cost * share, value * share
-        fee *= share * posted(lane, B_PRICE, mode, pi, sf)
     # What is there at once is proven overnight, like tomorrow's arrivals.
     proof = (step + max(lead, 1)) % ring * pi[I_MODES] + mode
     sf[lane, pi[S_CARRIED_USD] + mode] += value

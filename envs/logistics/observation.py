@@ -365,7 +365,7 @@ def _write_promotions(
     return c
 
 
-@inlined_function
+@kernel_function
 def _write_carriers(lane: int, c: int, pf: Float, pi: Int, sf: Float, target: Any) -> int:
     n, goods, work = pi[I_MODES], pi[I_GOODS], pi[S_WORK]
     for m in range(n):

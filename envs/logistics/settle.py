@@ -7,7 +7,7 @@ without its stock term, and by nothing else.
 
 from __future__ import annotations
 
-from daogym.envs.core.compiled import inlined_function
+from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.dao.rules import excess, shortfall
 
@@ -208,7 +208,7 @@ def _pay_carriers(lane: int, pf: Float, pi: Int, sf: Float, si: Int, out: Float)
     out[0, lane, OUT_EVENT + E_SLASHED_USD] = out_slashed
 
 
-@inlined_function
+@kernel_function
 def _take_back(lane: int, mode: int, wanted: float, pi: Int, sf: Float) -> None:
     needed = sf[lane, pi[S_GOVERNED] + G_STAKE_COVER_SHARE] * sf[lane, pi[S_CARRIED_USD] + mode]
     spare = sf[lane, pi[S_STAKE_USD] + mode] - max(wanted, needed)
