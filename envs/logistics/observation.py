@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from daogym.envs.core.compiled import inlined_function, kernel_function
+from daogym.envs.core.compiled import inlined_function, separate_arrays_function
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.mathematics import sin_cos
@@ -193,7 +193,7 @@ def process_names(network: Network) -> list[str]:
     return [names[p] for p in seen_processes(network)]
 
 
-@kernel_function
+@separate_arrays_function
 def write_observation(
     lane: int, facts: Any, pf: Float, pi: Int, sf: Float, si: Int, target: Any
 ) -> None:
