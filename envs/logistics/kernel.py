@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from daogym.envs.core.compiled import kernel_entry, kernel_function, separate_arrays_function
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.prefetch import prefetch_row
 from daogym.envs.core.uncounted import uncounted
-from daogym.envs.dao.lane import charter_facts
+from daogym.envs.dao.lane import charter_facts, prefetch_clock
 
 from .demand import draw_day
 from .episode import begin_episode, pass_night
@@ -35,6 +36,7 @@ from .layout import (
     I_ROUTES,
     OUT_WIDTH,
     S_DONE,
+    S_GOVERNED,
     S_STEP,
     S_SUMS,
 )
@@ -80,6 +82,12 @@ def _step_lanes(
 ) -> None:  # fmt: skip
     facts = charter_facts(charter)
     for lane in range(low, high):
+        if lane + 1 < high:
+            prefetch_row(sf, lane + 1)
+            if len(charter) > 0:
+                prefetch_clock(lane + 1, S_GOVERNED, pi, si)
+            else:
+                prefetch_row(si, lane + 1)
         # What an episode ends with, the last columns, is neither cleared nor summed in other steps.
         if len(charter) > 0 and flags[0, lane] == 1:
             for c in range(OUT_WIDTH, out.shape[2]):

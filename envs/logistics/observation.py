@@ -69,6 +69,7 @@ from .layout import (
     YEAR_DAYS,
 )
 from .network import Network
+from .ring import days_on
 from .tables import calendar_value, cell_value, mode_value, node_at, seen_process, slot_at
 
 _WEEK_TURN = 0.8975979010256552
@@ -232,8 +233,9 @@ def write_observation(
             for g in range(n_goods):
                 target[lane, c] = sf[lane, pi[S_BACKLOG] + n * n_goods + g]
                 c += 1
+    tomorrow = (step + 1) % pi[I_RING]
     for i in range(pi[I_PIPELINE_SLOTS]):
-        day = (step + slot_at(pi, i, 1) + 1) % pi[I_RING]
+        day = days_on(tomorrow, slot_at(pi, i, 1), pi[I_RING])
         first = pi[S_PIPELINE] + (day * n_nodes + slot_at(pi, i, 0)) * n_goods
         for g in range(n_goods):
             target[lane, c] = sf[lane, first + g]
