@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 
-from .linked import CalleeCompiler, EntryCompiler
+from .linked import CalleeCompiler, EntryCompiler, SeparateArraysCompiler
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -137,7 +137,20 @@ def inlined_function(function: F) -> F:
     return _compiled_once(function, forceinline=True)
 
 
-def _compiled_once(function: F, **options: Any) -> F:
+def separate_arrays_function(function: F) -> F:
+    """A `kernel_function` none of whose array arguments shares memory with another.
+
+    Otherwise the optimiser must think that any number that is stored may change any other, and
+    reads sizes, offsets and tables anew after each of them. Callers keep the promise: two views of
+    one block, of which one is written to, are undefined behaviour. Owners must not be counted
+    (`uncounted`): arrays share those.
+    """
+    return _compiled_once(function, SeparateArraysCompiler)
+
+
+def _compiled_once(
+    function: F, pipeline: type[CalleeCompiler] = CalleeCompiler, **options: Any
+) -> F:
     """A callee, without what doubles a domain's cold start.
 
     Numba compiles a callee anew for every constant among its arguments (a stream's number, an
@@ -150,7 +163,7 @@ def _compiled_once(function: F, **options: Any) -> F:
         return compiled  # type: ignore[no-any-return]
     inner = numba.njit(
         error_model="numpy", fastmath=False, no_cpython_wrapper=True, no_cfunc_wrapper=True,
-        pipeline_class=CalleeCompiler, **options,
+        pipeline_class=pipeline, **options,
     )(function)  # fmt: skip
     compiled.get_call_template = lambda args, kws: inner.get_call_template(
         tuple(numba.types.unliteral(kind) for kind in args),

@@ -116,6 +116,14 @@ class CalleeCompiler(Compiler):  # type: ignore[misc]
         return super().compile_extra(func)
 
 
+class SeparateArraysCompiler(CalleeCompiler):
+    """A `CalleeCompiler` that tells LLVM that no two of a function's array arguments overlap."""
+
+    def compile_extra(self, func: Callable[..., Any]) -> Any:
+        self.state.flags.noalias = True
+        return super().compile_extra(func)
+
+
 class EntryCompiler(Compiler):  # type: ignore[misc]
     """Numba's compiler; what it makes of a parallel loop goes into libraries of callees."""
 

@@ -13,6 +13,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from .compiled import inlined_function
+
 LINE_NUMBERS = 8
 """int64 or float64 numbers in a cache line of 64 bytes."""
 _READ, _KEEP, _DATA = 0, 3, 1
@@ -39,3 +41,10 @@ def prefetch(typing_context: Any, array: Any, row: Any, column: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, row, column), generate
+
+
+@inlined_function
+def prefetch_row(array: Any, row: int) -> None:
+    """Bring all of `array[row]` near, (rows, columns) of int64 or float64."""
+    for column in range(0, array.shape[1], LINE_NUMBERS):
+        prefetch(array, row, column)

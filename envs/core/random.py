@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .compiled import kernel_function
+from .compiled import inlined_function, kernel_function
+from .layout import Float
 from .mathematics import exp, log
 
 _MULTIPLIER_0 = np.uint64(0xD2511F53)
@@ -58,7 +59,7 @@ def as_uint64(value: Any) -> Any:
     return np.uint64(value)
 
 
-@kernel_function
+@inlined_function
 def philox4x32(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> tuple[Any, Any, Any, Any]:
     """Philox4x32-10: four 32-bit words of counter, two of key -> four random 32-bit words.
 
@@ -82,7 +83,7 @@ def philox4x32(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> tuple[An
     return x0, x1, x2, x3
 
 
-@kernel_function
+@inlined_function
 def _attempt_bits(key: Any, stream: Any, step: Any, index: Any, attempt: Any) -> tuple[Any, Any]:
     """Two uint64 of random bits; ``attempt`` tells the tries of a rejection method apart."""
     whole_key = np.uint64(key)
@@ -121,6 +122,20 @@ def _open(bits: Any) -> float:
 def uniform(key: Any, stream: Any, step: Any, index: Any) -> float:
     """Uniform float64 in [0, 1) with 53 random bits."""
     return _half_open(draw_bits(key, stream, step, index)[0])
+
+
+@kernel_function
+def fill_uniforms(
+    key: Any, stream: Any, step: Any, numbers: Float, row: int, first: int, count: int
+) -> None:
+    """`uniform` at the indices 0 .. count - 1 into `numbers[row]` (float64), from `first` on.
+
+    Draws that stand side by side are computed side by side; a branch that depends on one of them
+    would make the next one wait.
+    """
+    for index in range(count):
+        bits = _attempt_bits(key, stream, step, index, _NONE)[0]
+        numbers[row, first + index] = _half_open(bits)
 
 
 @kernel_function

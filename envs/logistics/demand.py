@@ -12,6 +12,7 @@ from daogym.envs.core.mathematics import exp
 from daogym.envs.core.random import (
     as_uint64,
     draw_bits,
+    fill_uniforms,
     integer,
     normal,
     normal_pair,
@@ -92,16 +93,27 @@ def negative_binomial(u: float, mean: float, size: int) -> float:
 
 
 @inlined_function
-def draw_demand(law: int, key: Any, day: int, index: int, mean: float, pf: Float, pi: Int) -> float:
-    """Units that customers ask for, of this law and mean."""
+def needs_chances(law: int) -> bool:
+    """Whether a law turns one uniform number into a count."""
+    return law in (LAW_NEGATIVE_BINOMIAL, LAW_GEOMETRIC)
+
+
+@inlined_function
+def draw_demand(
+    law: int, chance: float, key: Any, day: int, index: int, mean: float, pf: Float, pi: Int
+) -> float:
+    """Units that customers ask for, of this law and mean.
+
+    `chance` is the uniform number of this place where `needs_chances(law)`.
+    """
     if not mean > 0.0:
         return 0.0
     if law == LAW_POISSON:
         return float(poisson(key, STREAM_DEMAND, day, index, mean))
     if law == LAW_NEGATIVE_BINOMIAL:
-        return negative_binomial(uniform(key, STREAM_DEMAND, day, index), mean, pi[I_SIZE])
+        return negative_binomial(chance, mean, pi[I_SIZE])
     if law == LAW_GEOMETRIC:
-        return negative_binomial(uniform(key, STREAM_DEMAND, day, index), mean, ONE)
+        return negative_binomial(chance, mean, ONE)
     if law == LAW_NORMAL:
         z = normal(key, STREAM_DEMAND, day, index)
         return max(mean + pf[F_DEVIATION_UNITS] * z, 0.0)
@@ -122,6 +134,9 @@ def draw_day(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
     day_of_year = date % YEAR_DAYS
     week = calendar_value(pf, pi, n_goods, date % 7)
     deviation = pf[F_LEVEL_DEVIATION]
+    if needs_chances(law):
+        # They stand where the demand that comes of them will stand.
+        fill_uniforms(key, STREAM_DEMAND, step, sf, lane, pi[S_DEMAND], pi[I_CUSTOMERS] * n_goods)
     for n in range(pi[I_NODES]):
         place = node_at(pi, n, N_CUSTOMERS)
         if place < 0:
@@ -133,7 +148,8 @@ def draw_day(lane: int, pf: Float, pi: Int, sf: Float, si: Int) -> None:
             mean = cell_value(pf, pi, C_MEAN, n, g) * level * calendar_value(pf, pi, g, day_of_year)
             mean *= sf[lane, pi[S_PROMOTION_FACTOR] + g]
             index = place * n_goods + g
-            sf[lane, pi[S_DEMAND] + index] = draw_demand(law, key, step, index, mean, pf, pi)
+            seen = pi[S_DEMAND] + index
+            sf[lane, seen] = draw_demand(law, sf[lane, seen], key, step, index, mean, pf, pi)
 
 
 @inlined_function

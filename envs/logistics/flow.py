@@ -88,6 +88,7 @@ from .layout import (
     V_THROUGHPUT,
 )
 from .orders import BY_MODE, ORDERED, WANTED, is_closed
+from .ring import days_on
 from .tables import (
     cell_value,
     good_value,
@@ -114,23 +115,24 @@ def ship(
     """
     if pi[I_ORDER_RING] > 0:
         _hand_over_orders(lane, pf, pi, sf, si, scratch)
+    today = si[lane, pi[S_STEP]] % pi[I_RING]
     for i in range(pi[I_NODES]):
         n = node_at(pi, i, N_SHIPS)
         if node_at(pi, n, N_END_ROUTE) > node_at(pi, n, N_FIRST_ROUTE):
             _plan_node(lane, n, pf, pi, sf, si, scratch, fleet_hours)
             if pi[I_FLEET_PLACES] > 0:
                 allocate_hours(lane, n, pf, pi, sf, clean, scratch, fleet_hours)
-            _send_node(lane, n, pf, pi, sf, si, scratch, fleet_hours, out)
+            _send_node(lane, n, today, pf, pi, sf, si, scratch, fleet_hours, out)
 
 
 @inlined_function
 def _hand_over_orders(lane: int, pf: Float, pi: Int, sf: Float, si: Int, scratch: Float) -> None:
     """Orders go into the mail; those that arrive today join what is owed and are asked for."""
     n_goods, n_routes, ring = pi[I_GOODS], pi[I_ROUTES], pi[I_ORDER_RING]
-    step = si[lane, pi[S_STEP]]
+    today = si[lane, pi[S_STEP]] % ring
     for r in range(n_routes):
-        due = ((step + route_at(pi, r, R_ORDER_DAYS)) % ring * n_routes + r) * n_goods
-        now = (step % ring * n_routes + r) * n_goods
+        due = (days_on(today, route_at(pi, r, R_ORDER_DAYS), ring) * n_routes + r) * n_goods
+        now = (today * n_routes + r) * n_goods
         for g in range(n_goods):
             sf[lane, pi[S_MAIL] + due + g] += scratch[ORDERED, r, g]
             asked = sf[lane, pi[S_MAIL] + now + g]
@@ -190,10 +192,13 @@ def _plan_node(
 
 @inlined_function
 def _send_node(
-    lane: int, node: int, pf: Float, pi: Int, sf: Float, si: Int, scratch: Float,
+    lane: int, node: int, today: int, pf: Float, pi: Int, sf: Float, si: Int, scratch: Float,
     fleet_hours: Float, out: Float,
 ) -> None:  # fmt: skip
-    """Cut to fleets and throughput, then send: goods into pipelines, freight into escrow."""
+    """Cut to fleets and throughput, then send: goods into pipelines, freight into escrow.
+
+    `today` is the day's place in the ring of the pipelines.
+    """
     n_goods = pi[I_GOODS]
     first, end = node_at(pi, node, N_FIRST_ROUTE), node_at(pi, node, N_END_ROUTE)
     supplier = node_at(pi, node, N_SUPPLIER) == 1
@@ -222,26 +227,27 @@ def _send_node(
             for g in range(n_goods):
                 sf[lane, flow + g] = 0.0
             continue
-        _send_route(lane, r, node, keep, supplier, pf, pi, sf, si, scratch, out)
+        _send_route(lane, r, node, today, keep, supplier, pf, pi, sf, si, scratch, out)
 
 
 @inlined_function
 def _send_route(
-    lane: int, route: int, node: int, keep: float, supplier: bool, pf: Float, pi: Int, sf: Float,
-    si: Int, scratch: Float, out: Float,
+    lane: int, route: int, node: int, today: int, keep: float, supplier: bool, pf: Float, pi: Int,
+    sf: Float, si: Int, scratch: Float, out: Float,
 ) -> None:  # fmt: skip
-    n_goods, ring, step = pi[I_GOODS], pi[I_RING], si[lane, pi[S_STEP]]
+    n_goods, ring = pi[I_GOODS], pi[I_RING]
     mode = route_at(pi, route, R_MODE)
     lead = route_at(pi, route, R_LEAD_DAYS)
     late = False
     if mode_value(pf, pi, mode, O_LATE_PROBABILITY) > 0.0:
         key = as_uint64(si[lane, pi[S_EPISODE_KEY]])
-        late = uniform(key, STREAM_LATE, step, route) < mode_value(pf, pi, mode, O_LATE_PROBABILITY)
+        chance = uniform(key, STREAM_LATE, si[lane, pi[S_STEP]], route)
+        late = chance < mode_value(pf, pi, mode, O_LATE_PROBABILITY)
         if late:
             lead += 1
     destination = route_at(pi, route, R_DESTINATION)
     volume, value, bought, sent = 0.0, 0.0, 0.0, 0.0
-    slot = ((step + lead) % ring * pi[I_NODES] + destination) * n_goods
+    slot = (days_on(today, lead, ring) * pi[I_NODES] + destination) * n_goods
     for g in range(n_goods):
         units = scratch[WANTED, route, g] * keep
         sf[lane, pi[S_FLOW] + route * n_goods + g] = units
@@ -270,7 +276,7 @@ def _send_route(
         value *= share
         out[0, lane, OUT_TERM + T_FREIGHT] -= spot
     # What is there at once is proven overnight, like tomorrow's arrivals.
-    proof = (step + max(lead, 1)) % ring * pi[I_MODES] + mode
+    proof = days_on(today, max(lead, 1), ring) * pi[I_MODES] + mode
     sf[lane, pi[S_CARRIED_USD] + mode] += value
     sf[lane, pi[S_ARRIVING_USD] + proof] += value
     sf[lane, pi[S_CARRIER_USD] + mode] -= cost

@@ -13,10 +13,11 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from daogym.envs.core.compiled import kernel_entry, kernel_function
+from daogym.envs.core.compiled import kernel_entry, kernel_function, separate_arrays_function
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.core.prefetch import prefetch_row
 from daogym.envs.core.uncounted import uncounted
-from daogym.envs.dao.lane import charter_facts
+from daogym.envs.dao.lane import charter_facts, prefetch_clock
 
 from .bids import post_bids
 from .carriage import answer_bids
@@ -39,6 +40,7 @@ from .layout import (
     I_ROUTES,
     OUT_WIDTH,
     S_DONE,
+    S_GOVERNED,
     S_STEP,
     S_SUMS,
 )
@@ -67,13 +69,29 @@ def step_range(
     fleet_memory = np.zeros(pi[I_FLEETS])
     clean_memory = np.zeros(actions.shape[1])
     # Once inside, nothing counts the arrays any more.
-    pf, pi, sf, si = uncounted(pf), uncounted(pi), uncounted(sf), uncounted(si)
-    actions, observations = uncounted(actions), uncounted(observations)
-    out, flags = uncounted(out), uncounted(flags)
-    scratch, clean = uncounted(scratch_memory), uncounted(clean_memory)
-    region_sums, fleet_hours = uncounted(region_memory), uncounted(fleet_memory)
+    _step_lanes(
+        low, high, uncounted(pf), uncounted(pi), uncounted(charter), uncounted(sf), uncounted(si),
+        uncounted(actions), uncounted(observations), uncounted(out), uncounted(flags),
+        uncounted(scratch_memory), uncounted(clean_memory), uncounted(region_memory),
+        uncounted(fleet_memory),
+    )  # fmt: skip
+    return len(scratch_memory) + len(region_memory) + len(fleet_memory) + len(clean_memory)
+
+
+@separate_arrays_function
+def _step_lanes(
+    low: int, high: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int, actions: Float32,
+    observations: Float32, out: Float, flags: Flags, scratch: Float, clean: Float,
+    region_sums: Float, fleet_hours: Float,
+) -> None:  # fmt: skip
     facts = charter_facts(charter)
     for lane in range(low, high):
+        if lane + 1 < high:
+            prefetch_row(sf, lane + 1)
+            if len(charter) > 0:
+                prefetch_clock(lane + 1, S_GOVERNED, pi, si)
+            else:
+                prefetch_row(si, lane + 1)
         # What an episode ends with, the last columns, is neither cleared nor summed in other steps.
         if len(charter) > 0 and flags[0, lane] == 1:
             for c in range(OUT_WIDTH, out.shape[2]):
@@ -118,7 +136,6 @@ def step_range(
             if pi[I_AUTORESET] == AUTORESET_SAME_STEP:
                 begin_episode(lane, pf, pi, charter, sf, si)
                 write_observation(lane, facts, pf, pi, sf, si, observations[0])
-    return len(scratch_memory) + len(region_memory) + len(fleet_memory) + len(clean_memory)
 
 
 @kernel_entry()

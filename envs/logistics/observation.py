@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from daogym.envs.core.compiled import inlined_function, kernel_function
+from daogym.envs.core.compiled import inlined_function, separate_arrays_function
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.mathematics import sin_cos
@@ -82,6 +82,7 @@ from .layout import (
     YEAR_DAYS,
 )
 from .network import Network
+from .ring import days_on
 from .tables import (
     calendar_value,
     cell_value,
@@ -242,7 +243,7 @@ def process_names(network: Network) -> list[str]:
     return [names[p] for p in seen_processes(network)]
 
 
-@kernel_function
+@separate_arrays_function
 def write_observation(
     lane: int, facts: Any, pf: Float, pi: Int, sf: Float, si: Int, target: Any
 ) -> None:
@@ -281,8 +282,9 @@ def write_observation(
             for g in range(n_goods):
                 target[lane, c] = sf[lane, pi[S_BACKLOG] + n * n_goods + g]
                 c += 1
+    tomorrow = (step + 1) % pi[I_RING]
     for i in range(pi[I_PIPELINE_SLOTS]):
-        day = (step + slot_at(pi, i, 1) + 1) % pi[I_RING]
+        day = days_on(tomorrow, slot_at(pi, i, 1), pi[I_RING])
         first = pi[S_PIPELINE] + (day * n_nodes + slot_at(pi, i, 0)) * n_goods
         for g in range(n_goods):
             target[lane, c] = sf[lane, first + g]
