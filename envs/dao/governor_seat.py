@@ -7,7 +7,7 @@ changes that are announced. Its own money is what the rules bring to the DAO.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from daogym.envs.core.fields import FieldSet
 from daogym.envs.core.layout import Float
 from daogym.envs.core.multi_agent import Agent, AgentGroup
-from daogym.envs.core.shared_control import OwnMoney, Seat, Seats, common_fields
+from daogym.envs.core.shared_control import OwnMoney, Seat, Seats, beside, common_fields
 from daogym.envs.core.simulator import Simulator
 
 from .steward import STEWARD_ACTION
@@ -41,7 +41,7 @@ def with_governor(
     group = AgentGroup(GOVERNOR, FieldSet(sees), FieldSet(own))
     acts = np.arange(done.size)[done.slice(STEWARD_ACTION)]
     seat = Seat(Agent(GOVERNOR, GOVERNOR, GOVERNOR), observes, acts)
-    money = None if seats.money is None else _side_by_side(seats.money, income)
+    money = None if seats.money is None else beside(seats.money, income)
     return Seats((*seats.groups, group), (*seats.seats, seat), money)
 
 
@@ -53,14 +53,3 @@ def event_income(names: Sequence[str]) -> OwnMoney:
         return np.asarray(events[:, columns].sum(axis=1, keepdims=True))
 
     return OwnMoney(lambda s: total(s, s.events), lambda s: total(s, s.episode_events))
-
-
-def _side_by_side(first: OwnMoney, second: OwnMoney) -> OwnMoney:
-    def both(
-        one: Callable[[Simulator], Float], other: Callable[[Simulator], Float]
-    ) -> Callable[[Simulator], Float]:  # fmt: skip
-        return lambda simulator: np.concatenate([one(simulator), other(simulator)], axis=1)
-
-    return OwnMoney(
-        both(first.of_step, second.of_step), both(first.of_episode, second.of_episode)
-    )  # fmt: skip

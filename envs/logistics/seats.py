@@ -26,6 +26,7 @@ from daogym.envs.core.shared_control import (
     own_field,
 )
 from daogym.envs.core.simulator import Simulator
+from daogym.envs.dao.adversary_seat import with_adversary
 from daogym.envs.dao.governor_seat import event_income, with_governor
 
 from . import layout as at
@@ -47,7 +48,7 @@ def seats(domain: Any) -> Seats:
     """One agent for each place but suppliers, a group for each tier.
 
     An agent's own money is what its place pays and earns (node_money.py); it adds up to the
-    network's reward. A steward's governor comes last.
+    network's reward. A steward's governor or an adversary comes last.
 
     Raises:
         ValueError: the domain acts in another mode than "node".
@@ -86,7 +87,7 @@ def seats(domain: Any) -> Seats:
     places = Seats(tuple(groups), tuple(made[n] for n in nodes), _own_money(np.array(nodes)))
     # What the rules take from carriers; all else that the DAO's purse gains is the places'.
     income = event_income(["tariff_usd", "slashed_usd"])
-    return with_governor(places, domain, set(observed), income)
+    return with_adversary(with_governor(places, domain, set(observed), income), domain)
 
 
 def _own_money(nodes: Int) -> OwnMoney:

@@ -19,6 +19,9 @@ SHORT: dict[str, dict[str, Any]] = {
     "lv_rural_steward": {"base": "lv_rural_steward", "episode_days": 2},
     "gpu_week_steward": {"base": "gpu_week_steward", "episode_days": 2},
     "supply_network_steward": {"base": "supply_network_steward", "horizon_days": 40},
+    "lv_rural_attack": {"base": "lv_rural_attack", "episode_days": 5},
+    "gpu_week_attack": {"base": "gpu_week_attack", "episode_days": 5},
+    "supply_network_attack": {"base": "supply_network_attack", "horizon_days": 40},
 }
 
 
