@@ -215,35 +215,24 @@ def test_a_flash_loan_needs_votes_that_weigh_present_balances(
 
 def test_its_proposal_is_announced_at_what_it_would_take(name: str) -> None:
     simulator = start(with_charter(name, proposals_per_day=0.0))
-    fields, own = simulator.observation_fields, acts_of(simulator)
-    stage = fields.slice("proposal_stage")
-    actions = np.zeros((LANES, simulator.action_size), np.float32)
-    assert (simulator.observations[:, stage] == -1.0).all()
-    actions[:, own.start] = 1.0
-    for _ in range(8):
-        simulator.step(actions)
-    assert (simulator.observations[:, stage] == -1.0).all()
-    actions[:, own] = 0.0
-    actions[:, own.start + at.A_PROPOSE] = 1.0
-    actions[:, own.start + at.A_VOTE] = 0.3
-    simulator.step(actions)
+    fields, story = simulator.observation_fields, Story(simulator)
+    stage, value = fields.slice("proposal_stage"), fields.slice("proposal_value")
     n = simulator.domain.governance.parameters
     votable = simulator.domain.governance.floats.reshape(3, -1)[2] > 0.0
-    assert (simulator.observations[:, stage][:, votable] > -1.0).all()
-    assert (simulator.observations[:, stage][:, ~votable] == -1.0).all()
-    value = fields.slice("proposal_value")
-    announced = simulator.observations[:, value].copy()
-    assert (np.abs(announced[:, votable]) == 1.0).all(), "not at the ends of their ranges"
-    queued = None
-    while not scalar(simulator, at.S_CAPTURED_FROM).max() >= 0:
-        simulator.step(actions)
-        waits = simulator.observations[:, stage][:, votable] == 1.0
-        if waits.all() and queued is None:
-            queued = announced_rules(simulator, 200, reads_queue=True)[:, -1]
-    taken = scalar(simulator, at.S_CAPTURED_FROM) >= 0
-    assert queued is not None and taken.all()
-    now = simulator.state("governed")[:, :n]
-    assert np.array_equal(now, queued[:, :n])
+    queued = np.full((LANES, n), np.nan)
+    for _ in range(simulator.horizon):
+        live = scalar(simulator, at.S_SLOT) >= 0
+        seen = simulator.observations[:, stage]
+        assert ((seen > -1.0) == (live[:, None] & votable)).all()
+        # At the ends of their ranges.
+        assert (np.abs(simulator.observations[live][:, value][:, votable]) == 1.0).all()
+        waits = (seen == 1.0).any(axis=1)
+        if waits.any():
+            queued[waits] = announced_rules(simulator, 200, reads_queue=True)[waits, -1, :n]
+        if (scalar(simulator, at.S_CAPTURED_FROM) >= 0).all():
+            break
+        simulator.step(story.actions())
+    assert np.array_equal(simulator.state("governed")[:, :n], queued)
     masks = simulator.state("agenda")[:, A_CAPTURED]
     assert (masks == sum(1 << p for p in np.flatnonzero(votable).tolist())).all()
 
@@ -261,7 +250,7 @@ def test_the_adversary_sees_no_meter_and_nobody_its_account(name: str) -> None:
 
 
 def test_an_adversary_alone_is_paid_its_profit(name: str) -> None:
-    simulator = start(name)
+    simulator = start(name, action_mode=SCENARIOS[name][0])
     alone: Any = SharedControl(simulator, only(simulator.domain.as_agents(simulator).seats,
                                                "adversary"))  # fmt: skip
     assert [a.name for a in alone.agents] == ["adversary"]
