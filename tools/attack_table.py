@@ -3,8 +3,9 @@
     python tools/attack_table.py [--seeds 0 1 2] [--steps N] [--print]
 
 The adversary learns alone in the supply network: its places do nothing, so levels follow the rule
-of the zero action. Rules are the scenario's and two charters with a defence. Policies act as they
-learnt to, by drawing their actions, on episodes that training never saw.
+of the zero action. It has the means of the case `beanstalk`, against rules with and without a
+defence. Policies act as they learnt to, by drawing their actions, on episodes that training never
+saw.
 """
 
 from __future__ import annotations
@@ -33,15 +34,16 @@ from daogym.envs.dao.adversary_scripts import Story
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "capture.md"
 TABLE = re.compile(r"(<!-- trained: domain -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 SCENARIO, MODE = "supply_network_attack", "node"
+CASE = "beanstalk"
 RULES: Mapping[str, Mapping[str, Any]] = {
-    "as it is": {},
-    "guardian": {
+    "as it happened": {},
+    "snapshot": {"stress": {"defences": ["snapshot"]}},
+    "timelock + guardian": {
         "roles": {"guardian": {"reaction_steps": 2}},
         "governor": {"guardian_veto": {"keeps": {"freight_tariff_share": [0.0, 0.15]}}},
     },
-    "quorum 20 %": {"governor": {"quorum_percent": 20}},
 }
-STEPS = 393_216
+STEPS = 98_304
 LANES, EPISODES = 64, 64
 EVALUATION_SEED = 1_000_000
 NETWORKS = {"net_arch": {"pi": [64, 64], "vf": [64, 64]}, "log_std_init": -0.2}
@@ -58,7 +60,8 @@ class Played:
 
 def adversary_of(rules: Mapping[str, Any], lanes: int, **options: Any) -> Any:
     """The adversary as the only agent who does anything."""
-    scenario = {"base": SCENARIO, "charter": rules}
+    stress = {"case": CASE, **rules.get("stress", {})}
+    scenario = {"base": SCENARIO, "charter": {**rules, "stress": stress}}
     simulator = daogym.make_simulator(scenario, lanes, action_mode=MODE, **options)
     domain: Any = simulator.domain
     return SharedControl(simulator, only(domain.as_agents(simulator).seats, "adversary"))

@@ -119,7 +119,7 @@ def begin_adversary(
         steps_left: of the episode.
     """
     w = adversary_world(lane, numbers, appeal, ints, floats, place, pi, si)
-    w.now[:] = 0
+    w.now[: at.S_GAIN] = 0
     w.now[at.S_EPISODE_KEY] = as_int64(key)
     step = si[lane, pi[place + D_AGENDA] + A_STEP] - 1
     w.now[at.S_STEP], w.now[at.S_TIME_S], w.now[at.S_END] = step, step, step + steps_left
@@ -145,7 +145,7 @@ def adversary_acts(
     agenda = row(lane, pi, si, place + D_AGENDA, A_HEADER)
     now = w.now
     if now[at.S_DONE] == 1:  # an episode that goes on from the one before
-        now[at.S_DONE], now[at.S_EPISODE_GAIN] = 0, 0
+        now[at.S_DONE], now[at.S_GAINED] = 0, 0
     now[at.S_END] = now[at.S_STEP] + steps_left + 1
     had, live = wealth(w), now[at.S_SLOT] >= 0
     captured = now[at.S_CAPTURED_FROM] >= 0
@@ -157,7 +157,8 @@ def adversary_acts(
         sell_all(w)
         now[at.S_DONE] = 1
     now[at.S_GAIN] = wealth(w) - had
-    now[at.S_EPISODE_GAIN] += now[at.S_GAIN]
+    now[at.S_GAINED] += now[at.S_GAIN]
+    now[at.S_EPISODE_GAIN] = now[at.S_GAINED]
     agenda[A_LOSS_CENTS] = lost_cents(w, numbers[N_OPENING + CASH_TREASURY])
     if now[at.S_CAPTURED_FROM] >= 0 and not captured:
         agenda[A_ATTACK_AT] = agenda[A_STEP]

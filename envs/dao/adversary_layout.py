@@ -82,14 +82,18 @@ SCALARS = (
     ("operator_cents", "what the operator's acts have cost the treasury"),
     ("refused", "moves of money or tokens that the books refused: always 0"),
     ("end", "last step of the account"),
-    ("gain_cents", "change of cash and tokens, at the fair price, in a domain's last step"),
-    ("episode_gain_cents", "the same since a domain's episode began"),
+    (
+        "gained_cents",
+        "change of cash and tokens, at the fair price, since a domain's episode began",
+    ),
+    ("gain_cents", "the same of the last step, which a new episode leaves as it is"),
+    ("episode_gain_cents", "the first as of the last step, which a new episode leaves as it is"),
 )
 (
     S_ROOT_KEY, S_EPISODE, S_EPISODE_KEY, S_FORCED_DAY, S_DONE, S_STEP, S_TIME_S, S_FAIR, S_SLOT,
     S_OUTCOME, S_MADE, S_DRAWN, S_CALLED, S_SEEN_S, S_CAPTURED_FROM, S_STOLEN, S_LOOT, S_FEES,
-    S_BRIBES, S_BRIBED, S_CAST, S_VETOES, S_CALLS, S_OPERATOR_CENTS, S_REFUSED, S_END, S_GAIN,
-    S_EPISODE_GAIN,
+    S_BRIBES, S_BRIBED, S_CAST, S_VETOES, S_CALLS, S_OPERATOR_CENTS, S_REFUSED, S_END, S_GAINED,
+    S_GAIN, S_EPISODE_GAIN,
 ) = range(len(SCALARS))  # fmt: skip
 
 (

@@ -57,12 +57,15 @@ def test_groups_play_and_what_they_earn_is_told(entry: Any) -> None:
     assert outcome.own.agents == tuple(agent.name for agent in team.agents)
     np.testing.assert_allclose(outcome.money, money, rtol=1e-4)
     np.testing.assert_allclose(outcome.own.returns, own, rtol=1e-3, atol=1e-3 * np.abs(own).max())
-    steward = simulator.scenario.charter.mode == "steward"
-    assert outcome.social.capture == (0.0 if steward else None), "nobody votes, nobody captures"
+    voted = simulator.scenario.charter.votes
+    assert outcome.social.capture == (0.0 if voted else None), "nothing is carried, nobody captures"
     assert 0.0 <= outcome.social.gini <= 1.0
     # In the market tenants and the vault have the rest, under a local market the community; what a
-    # governor earns is counted with those who pay it.
-    if entry.scenario in ("lv_rural", "supply_network", "supply_network_steward"):
-        paid = [k for k, agent in enumerate(team.agents) if agent.name != "governor"]
+    # governor earns is counted with those who pay it, and an adversary's profit is not the team's.
+    if entry.scenario in (
+        "lv_rural", "supply_network", "supply_network_steward", "supply_network_attack",
+    ):  # fmt: skip
+        offices = ("governor", "adversary")
+        paid = [k for k, agent in enumerate(team.agents) if agent.name not in offices]
         shared = outcome.own.returns[:, paid].sum(axis=1)
         np.testing.assert_allclose(shared, outcome.money, rtol=1e-9)
