@@ -76,6 +76,11 @@ MULTI_AGENT = (
         "daogym/ComputeMarketGovernor-v0", "gpu_week_steward", {"action_mode": "provider"}
     ),
     Registration("daogym/LogisticsGovernor-v0", "supply_network_steward", {"action_mode": "node"}),
+    Registration("daogym/EnergyGridAdversary-v0", "lv_rural_attack", {"action_mode": "device"}),
+    Registration(
+        "daogym/ComputeMarketAdversary-v0", "gpu_week_attack", {"action_mode": "provider"}
+    ),
+    Registration("daogym/LogisticsAdversary-v0", "supply_network_attack", {"action_mode": "node"}),
 )
 
 

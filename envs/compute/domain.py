@@ -18,9 +18,8 @@ from daogym.envs.dao.bids import BID_RISE
 from daogym.envs.dao.charter import MODES
 from daogym.envs.dao.episode_ledger import EpisodeLedger
 from daogym.envs.dao.governance_layout import Governance, pack_governance
-from daogym.envs.dao.proposal_view import charter_action_fields, charter_fields
+from daogym.envs.dao.proposal_view import asked_events, charter_action_fields, charter_fields
 from daogym.envs.dao.staking import duty_width
-from daogym.envs.dao.steward import steward_events
 
 from . import kernel
 from .bids import refill_at
@@ -140,10 +139,10 @@ class ComputeDomain(RoomedDomain):
                 GOVERNED_PARAMETERS,
                 steps_per_day=self.steps_per_day,
                 horizon=self.horizon,
-                treasury=True,
+                treasury_cents=100 * scenario.dao_treasury_usd,
             )
         voted = self.governance is not None
-        asked = steward_events(scenario.charter)
+        asked = asked_events(scenario.charter)
         self.event_names: tuple[str, ...] = EVENTS + VOTED_EVENTS + asked if voted else EVENTS
         self.out_width = OUT_WIDTH_VOTED + len(asked) if voted else OUT_WIDTH
         self.workload = workload(scenario)

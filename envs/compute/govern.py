@@ -49,6 +49,7 @@ def begin_governance(
     begin_charter(
         lane, key, charter, S_GOVERNED, pf, pi, sf, si, pi[P_OBSERVATION_LOW] + column,
         pi[P_OBSERVATION_SCALE] + column, int(pf[pi[P_SCALARS] + X_DAO_TREASURY_CENTS]),
+        pi[pi[P_SIZES] + Z_HORIZON] - si[lane, pi[S_STEP]],
     )  # fmt: skip
 
 

@@ -217,7 +217,7 @@ STATE_NAMES = (
     S_TOKEN_PRICE, S_FEED, S_VAULT_TOKENS, S_LOAD, S_SUMS, S_JOBS,
     S_BIDS, S_PARTY_MICRO, S_PARTY_USD, S_PARTY_STEP_USD, S_PARTY_EPISODE_USD,
     S_GOVERNED,
-) = range(N_PARAMETER, N_PARAMETER + 56 - N_LANE_PARTS)  # fmt: skip
+) = range(N_PARAMETER, N_PARAMETER + 57 - N_LANE_PARTS)  # fmt: skip
 
 # Inside "flow": measured streams that an operator watches, as moving averages.
 (

@@ -11,7 +11,8 @@ from daogym.envs.core.named import Shelf
 from .scenario import ComputeScenario
 
 NAMES = (
-    "gpu_week", "gpu_week_voted", "gpu_week_agentic", "gpu_week_steward", "llm_inference", "edge",
+    "gpu_week", "gpu_week_voted", "gpu_week_agentic", "gpu_week_steward",
+    "gpu_week_attack", "llm_inference", "edge",
 )  # fmt: skip
 
 

@@ -24,6 +24,8 @@ from daogym.envs.core.shared_control import (
     own_field,
 )
 from daogym.envs.core.simulator import Simulator
+from daogym.envs.dao.adversary_means import attack_action_fields
+from daogym.envs.dao.adversary_seat import with_adversary
 from daogym.envs.dao.governor_seat import with_governor
 from daogym.envs.dao.steward import STEWARD_ACTION
 
@@ -40,7 +42,8 @@ def seats(domain: Any) -> Seats:
     """The operator, then one agent for each provider; providers of one archetype are of one kind.
 
     Own money is what the market's accounts say, see party_money.py. A steward's governor comes
-    last; as the operator runs the market for the DAO, both earn what its treasury gains.
+    last; as the operator runs the market for the DAO, both earn what its treasury gains. Under a
+    charter that is attacked the adversary does.
 
     Raises:
         ValueError: the domain acts in another mode than "provider".
@@ -51,7 +54,8 @@ def seats(domain: Any) -> Seats:
             f"{domain.action_mode!r}"
         )
     seen, done = domain.observation_fields, domain.action_fields
-    alone, decides = common_fields(done, (*_SET, STEWARD_ACTION))
+    attacks = [field.name for field in attack_action_fields()]
+    alone, decides = common_fields(done, (*_SET, STEWARD_ACTION, *attacks))
     common, shared = common_fields(seen, {*_OBSERVED, "last_action"})
     groups = (
         AgentGroup(OPERATOR, seen, FieldSet(alone)),
@@ -72,10 +76,11 @@ def seats(domain: Any) -> Seats:
             np.concatenate([shared, *columns]), np.concatenate(actions),
         ))  # fmt: skip
     money = OwnMoney(_money("step"), _money("episode"))
-    return with_governor(
+    market = with_governor(
         Seats(groups, tuple(made), money), domain, _UNSEEN,
         OwnMoney(_treasury("step"), _treasury("episode")),
     )  # fmt: skip
+    return with_adversary(market, domain)
 
 
 def _money(span: str) -> Callable[[Simulator], Float]:

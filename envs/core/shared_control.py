@@ -80,6 +80,35 @@ def side_by_side(first: OwnMoney, second: OwnMoney) -> OwnMoney:
     )  # fmt: skip
 
 
+def equal_shares(agents: int) -> OwnMoney:
+    """An equal share of the team's reward for each of so many agents."""
+
+    def share(money: Float) -> Float:
+        return np.repeat(money[:, None] / agents, agents, axis=1)
+
+    return OwnMoney(lambda s: share(s.rewards), lambda s: share(s.episode_reward))
+
+
+def only(seats: Seats, *names: str) -> Seats:
+    """The seats of the named agents alone: whatever the others would set is 0.
+
+    Raises:
+        ValueError: no agent of such a name.
+    """
+    known = [seat.agent.name for seat in seats.seats]
+    places = [known.index(name) for name in names if name in known]
+    if len(places) < len(names):
+        raise ValueError(f"agents: some of {', '.join(known)} expected, got {', '.join(names)}")
+    kept = tuple(seats.seats[place] for place in places)
+    groups = tuple(g for g in seats.groups if g.name in {seat.agent.group for seat in kept})
+    money = seats.money or equal_shares(len(known))
+
+    def of(all_of_them: Callable[[Simulator], Float]) -> Callable[[Simulator], Float]:
+        return lambda simulator: all_of_them(simulator)[:, places]
+
+    return Seats(groups, kept, OwnMoney(of(money.of_step), of(money.of_episode)))
+
+
 def own_field(fields: FieldSet, name: str, count: int, doc: str | None = None) -> Field:
     """A field of an agent's own part, `count` numbers, of one of the operator's fields.
 

@@ -27,36 +27,18 @@ from daogym.envs.core.strict import StrictModel, hash_model
 
 from . import adversary_kernel as kernel
 from . import adversary_layout as at
-from .adversary_acts import SLICE
+from .adversary_means import ACTION_FIELDS as ACTION_FIELDS
+from .adversary_means import MOST_PROPOSALS, case_numbers, pins_of, what_everybody_has
 from .adversary_observation import observation_fields
 from .capture import extractable
-from .capture_charter import SUPPLY, CaptureCharter, DefenceName, DefendingOperator, load_case
-from .capture_lane import ACCOUNTS, SLOTS, governor_values, holdings_of, opening_cents
-from .capture_market import BPS, MICRO, Pool
+from .capture_charter import PLAYABLE, SUPPLY, CaptureCharter, DefenceName, load_case
+from .capture_lane import SLOTS, governor_values
+from .capture_market import MICRO, Pool
 from .capture_play import turned_out
-from .votes import votes_width
 
-PLAYABLE = ("beanstalk", "apathy", "late_vote", "exchange_takeover")
-"""Stories whose moves the game has: no oracle to pump, no code to swap."""
-MOST_PROPOSALS = 8
-"""Proposals that the adversary may make in an episode."""
 MOMENTS = 4
 """Decisions beside the clock's that one proposal can ask for: opening, close, end, new close."""
 
-ACTION_FIELDS = FieldSet([
-    Field("trade", "1", -1.0, 1.0,
-          doc=f"buy (above 0) or sell in each step: {SLICE:.0%} of the pool, times its square"),
-    Field("split", "1", -1.0, 1.0,
-          doc="share of the tokens to move to the second account, or (below 0) back"),
-    Field("borrow", "1", -1.0, 1.0,
-          doc="from 0.1: a flash loan for this step, or the exchange's votes (to -0.1: give back)"),
-    Field("bribe", "1", -1.0, 1.0,
-          doc="share of the cash to offer for votes of members who have not voted; below 0: none"),
-    Field("propose", "1", -1.0, 1.0, doc="from 0.1: propose"),
-    Field("vote", "1", -1.0, 1.0,
-          doc="from 0.1: the first account votes For; from 0.5: the second one, too"),
-])  # fmt: skip
-"""What the adversary sets at a decision."""
 OPERATOR_FIELDS = FieldSet([
     Field("shelter", "1", -1.0, 1.0,
           doc="share of what the charter lets it put into the vault that lies there from now on"),
@@ -125,9 +107,7 @@ class AdversaryDomain:
         self.voters = len(electorates[0].weights)
         self._ints = np.array([e.ints for e in electorates])
         self._floats = np.array([e.floats for e in electorates])
-        # A trace is written once a step. Without a cool-down only snapshots are looked up; with one
-        # nothing of the whole account may be forgotten.
-        self._pins = charter.horizon // 2 + 50 if self.rules.cooldown > 0 else SLOTS + 1
+        self._pins = pins_of(self.rules, charter.horizon, SLOTS)
         self.state_layout = at.state_layout(self.voters, self._pins)
         self.action_fields = ACTION_FIELDS
         if settings.operator:
@@ -137,10 +117,7 @@ class AdversaryDomain:
     @property
     def tables(self) -> tuple[Any, ...]:
         """The governor's settings, what everybody has, the electorates, bounds."""
-        holdings = np.zeros(ACCOUNTS, dtype=np.int64)
-        for account, units in holdings_of(self.charter).items():
-            holdings[account] = units
-        opening = np.array([*opening_cents(self.charter), 0], dtype=np.int64)
+        holdings, opening = what_everybody_has(self.charter)
         fields = self.observation_fields
         return (
             governor_values(self.charter, self.rules), holdings, opening, self._ints, self._floats,
@@ -156,28 +133,16 @@ class AdversaryDomain:
         """Parameter vectors, in the order of the F_ and I_ constants."""
         if carry:
             raise ValueError("carry: an attack begins anew in every episode, False expected")
-        c, rules = self.charter, self.rules
-        means = c.operator if self.scenario.operator and c.operator else DefendingOperator()
-        a, prize, units = c.attacker, c.prize, c.units
-        place = {part.name: self.state_layout.part(part.name)[1] for part in
-                 self.state_layout.parts}  # fmt: skip
-        whole = [
-            at.AUTORESETS.index(autoreset), int(stagger), c.step_s, c.horizon,
-            self.scenario.decision_steps, a.slices, c.token.pool_fee_bps,
-            c.token.price_microcents * c.token.supply // SUPPLY, c.token.fall_bps,
-            0 if rules.snapshot else 1, rules.cooldown, rules.emergency_percent * 10_000,
-            rules.emergency_wait, rules.timelock_s,
-            0 if rules.guardian is None else rules.guardian.reaction_s, rules.quorum_percent,
-            rules.late_quorum_extension, units(a.flash_tokens), a.flash_cents,
-            a.flash_cents * a.flash_fee_bps // BPS, units(c.token.exchange), a.bribe_bps,
-            a.bribable_percent * 10_000, units(a.mint_tokens), prize.grab_cents, prize.loot_bps,
-            units(prize.grab_tokens), prize.grab_cents_per_step, self.voters, MOST_PROPOSALS,
-            means.vault_percent * 10_000, means.vault_bps_per_day, means.call_cents,
-            place["settings"], place["proposals"], place["tokens"], votes_width(self._pins),
-            place["cents"], place["totals"], place["clock"], place["events"], place["sold"],
-        ]  # fmt: skip
-        assert len(whole) == at.PARAMETERS
-        return np.array([-c.attention.harm]), np.array(whole, dtype=np.int64)
+        c, settings = self.charter, self.scenario
+        places = {
+            part.name: self.state_layout.part(part.name)[1] for part in self.state_layout.parts
+        }
+        numbers = case_numbers(
+            c, self.rules, voters=self.voters, pins=self._pins, places=places,
+            decision_steps=settings.decision_steps, operator=settings.operator,
+            autoreset=at.AUTORESETS.index(autoreset), stagger=stagger,
+        )  # fmt: skip
+        return np.array([-c.attention.harm]), numbers
 
     def start_day(self, date: str) -> int:
         """Refused: a case has no calendar."""

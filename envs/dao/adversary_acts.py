@@ -33,7 +33,6 @@ from .capture_lane import (
     CASH_TREASURY,
     EXCHANGE,
     POOL,
-    SLOTS,
 )
 from .capture_market import BPS, MICRO
 from .counting import FOR
@@ -217,7 +216,7 @@ def _bribe(w: World, budget: int) -> None:
             continue
         if uniform(key, STREAM_SALE, 0, voter) * 1e6 >= pi[at.I_BRIBABLE_PPM]:
             continue
-        if not _withdraw_ballot(w, slot, voter):
+        if not _withdraw_ballot(w, voter):
             continue
         code = governor.count_weight(w.settings, w.proposals, w.tokens, w.now[at.S_STEP], slot,
                                      FOR, weight)  # fmt: skip
@@ -230,11 +229,9 @@ def _bribe(w: World, budget: int) -> None:
 
 
 @kernel_function
-def _withdraw_ballot(w: World, slot: int, voter: int) -> bool:
+def _withdraw_ballot(w: World, voter: int) -> bool:
     """Take a member's ballot that is not counted yet away; False where it was counted."""
-    for row in range(slot, 2 * SLOTS, SLOTS):
-        if row != slot and w.now[at.S_CALLED] == 0:
-            break
+    for row in range(at.OWN, 1 + w.now[at.S_CALLED]):
         count, read = w.clock[BALLOT_COUNT, row], w.clock[BALLOT_READ, row]
         for i in range(count):
             if event_voter(w.events[row, i]) != voter:

@@ -12,16 +12,24 @@ from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.random import as_int64, as_uint64, episode_key, integer
 
 from . import adversary_layout as at
-from . import governor, treasury, votes
+from . import governor, votes
 from .adversary_acts import act, defend, held, trade
 from .adversary_moves import live_state, push, tick
 from .adversary_observation import observe
-from .adversary_world import World, arbitrage, lost_cents, open_world, sell_all, wealth
-from .ballots import BALLOT_NEXT, NEVER
-from .capture_lane import ACCOUNTS, ALLY, ATTACKER, CASH_TREASURY, OPENING, START
+from .adversary_world import (
+    World,
+    arbitrage,
+    begin_scalars,
+    deal_money,
+    deal_tokens,
+    lost_cents,
+    open_world,
+    sell_all,
+    wealth,
+)
+from .capture_lane import CASH_TREASURY, START
 from .governor_layout import ACTIVE, P_SNAPSHOT
 from .governor_state import deadline_of
-from .results import DONE
 
 STREAM_BEGIN = 1103
 F_APPEAL = 0
@@ -41,26 +49,17 @@ def begin_episode(
     for i in range(at.S_DONE, len(at.SCALARS)):
         w.now[i] = 0
     w.now[at.S_EPISODE], w.now[at.S_EPISODE_KEY] = episode, as_int64(key)
-    w.now[at.S_STEP], w.now[at.S_FAIR] = START, pi[at.I_FAIR]
-    w.now[at.S_SLOT], w.now[at.S_SEEN_S], w.now[at.S_CAPTURED_FROM] = -1, -1, -1
+    w.now[at.S_STEP], w.now[at.S_END] = START, START + pi[at.I_HORIZON]
+    begin_scalars(w)
     if pi[at.I_STAGGER] == 1 and episode == 0:
         w.now[at.S_STEP] += integer(key, STREAM_BEGIN, 0, 0, pi[at.I_HORIZON])
     w.now[at.S_TIME_S] = w.now[at.S_STEP] * pi[at.I_STEP_S]
     votes.begin_votes(w.tokens)
     governor.begin_governor(w.settings, w.proposals, rules, 0)
-    pins = w.proposals[:, P_SNAPSHOT]
-    for account in range(ACCOUNTS):
-        if holdings[account] > 0:
-            votes.mint(w.tokens, account, holdings[account], 0, pins)
-    votes.delegate(w.tokens, ATTACKER, ATTACKER, 0, pins)
-    votes.delegate(w.tokens, ALLY, ALLY, 0, pins)
+    deal_tokens(w.tokens, w.proposals[:, P_SNAPSHOT], holdings)
     w.cents[:] = 0
     w.totals[:] = 0
-    for account in range(at.GAME_ACCOUNTS):
-        code = treasury.mint(w.cents, w.totals, OPENING, account, opening[account])
-        w.now[at.S_REFUSED] += 0 if code == DONE else 1
-    w.clock[:] = 0
-    w.clock[BALLOT_NEXT] = NEVER
+    deal_money(w, opening, 0)
     sf[lane, : at.OUT_WIDTH] = 0.0
 
 
@@ -77,9 +76,8 @@ def _is_moment(w: World) -> bool:
 @kernel_function
 def play_on(w: World, rate: float) -> None:
     """Time passes to the next decision, with a slice of the trade in each step."""
-    end = START + w.pi[at.I_HORIZON]
     concluded = push(w)
-    while w.now[at.S_STEP] < end:
+    while w.now[at.S_STEP] < w.now[at.S_END]:
         traded = trade(w, rate)
         tick(w)
         if traded:
@@ -110,7 +108,7 @@ def advance(w: World, opening: Int, actions: Float, out: Float) -> None:
     defend(w, action)
     act(w, action)
     play_on(w, action[at.A_TRADE])
-    if now[at.S_STEP] >= START + w.pi[at.I_HORIZON]:
+    if now[at.S_STEP] >= now[at.S_END]:
         sell_all(w)
         now[at.S_DONE] = 1
 

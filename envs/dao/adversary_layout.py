@@ -1,7 +1,9 @@
 """Where the adversary's game keeps its numbers, and what they are called.
 
-A lane is one int64 row: the scalars ``S_…``, then the governor's arrays, the tokens, the books and
-the ballots that `capture_lane` and `capture_play` keep, at the places that ``I_AT_…`` name.
+A lane of the game is one int64 row: the scalars ``S_…``, then the governor's arrays, the tokens,
+the books and the ballots that `capture_lane` and `capture_play` keep, at the places that
+``I_AT_…`` name. In a domain's lane (`adversary_lane`) scalars, ballots and sold votes are one part
+of its state; the governor, the tokens and the books are the domain's own.
 """
 
 from __future__ import annotations
@@ -42,6 +44,10 @@ OUT_WIDTH = OUT_EVENT + len(EVENTS)
     E_CALLS, E_OPERATOR_COST,
 ) = range(OUT_EVENT, OUT_WIDTH)  # fmt: skip
 
+OWN, CALLED = range(2)
+"""Rows of the ballots: those on the adversary's live proposal, and of members called to it."""
+BALLOT_SHAPE = (BALLOT_ROWS, 2)
+
 NOTHING, LIVE, DEFEAT, VETO, CAPTURE = range(5)
 """How the adversary's latest proposal stands."""
 
@@ -75,11 +81,19 @@ SCALARS = (
     ("calls", "times that the operator called the members"),
     ("operator_cents", "what the operator's acts have cost the treasury"),
     ("refused", "moves of money or tokens that the books refused: always 0"),
+    ("end", "last step of the account"),
+    (
+        "gained_cents",
+        "change of cash and tokens, at the fair price, since a domain's episode began",
+    ),
+    ("gain_cents", "the same of the last step, which a new episode leaves as it is"),
+    ("episode_gain_cents", "the first as of the last step, which a new episode leaves as it is"),
 )
 (
     S_ROOT_KEY, S_EPISODE, S_EPISODE_KEY, S_FORCED_DAY, S_DONE, S_STEP, S_TIME_S, S_FAIR, S_SLOT,
     S_OUTCOME, S_MADE, S_DRAWN, S_CALLED, S_SEEN_S, S_CAPTURED_FROM, S_STOLEN, S_LOOT, S_FEES,
-    S_BRIBES, S_BRIBED, S_CAST, S_VETOES, S_CALLS, S_OPERATOR_CENTS, S_REFUSED,
+    S_BRIBES, S_BRIBED, S_CAST, S_VETOES, S_CALLS, S_OPERATOR_CENTS, S_REFUSED, S_END, S_GAINED,
+    S_GAIN, S_EPISODE_GAIN,
 ) = range(len(SCALARS))  # fmt: skip
 
 (
@@ -112,8 +126,8 @@ def state_layout(voters: int, pins: int) -> Layout:
         Part("tokens", (ACCOUNTS + 1, votes_width(pins)), "of the accounts", integer=True),
         Part("cents", (GAME_ACCOUNTS,), "double-entry accounts", integer=True),
         Part("totals", (OPENING + 1, 2), "what was ever minted and burned", integer=True),
-        Part("clock", (BALLOT_ROWS, 2 * SLOTS), "of the ballots", integer=True),
-        Part("events", (2 * SLOTS, voters + 1), "members' ballots by step", integer=True),
+        Part("clock", BALLOT_SHAPE, "of the ballots", integer=True),
+        Part("events", (BALLOT_SHAPE[1], voters + 1), "members' ballots by step", integer=True),
         Part("sold", (voters // MEMBER_BITS + 1,), "bits of members who sold votes", integer=True),
         Part("sums", (OUT_WIDTH,), "sums of all outputs over this episode"),
     ])  # fmt: skip

@@ -20,10 +20,10 @@ from .ballots import (
     BALLOT_NEXT,
     NEVER,
     OTHER_CONTENT,
-    PLACES_PER_STEP,
     draw_ballots,
     event_offset,
     event_voter,
+    proposal_number,
 )
 from .capture_kernels import count_due
 from .capture_lane import (
@@ -32,18 +32,20 @@ from .capture_lane import (
     CASH_ATTACKER,
     CASH_OTHERS,
     CASH_TREASURY,
-    GUARDIAN,
-    SLOTS,
     TREASURY,
 )
 from .capture_market import BPS, MICRO
+from .governance_columns import MOST_PARAMETERS
 from .governor_layout import (
     CANCELED,
     DEFEATED,
+    G_GUARDIAN,
+    G_TIMELOCK,
     P_DURATION,
     P_ETA_S,
     P_EXTENDED,
     P_SNAPSHOT,
+    PAYLOAD_CALL,
     QUEUED,
     SUCCEEDED,
 )
@@ -51,8 +53,12 @@ from .integers import multiply_divide
 from .results import DONE
 
 DAY_S = 86_400
-FIRST, LATER, CALLED = 0, 1, 2
+FIRST, LATER, SUMMONED = 0, 1, 2
 """Rows of the packed electorates: of the first proposal, of later ones, of members called."""
+OWN_PLACE = ARRIVALS_PER_STEP + 1
+"""Place in a step of its proposal's number, behind those of the members and of an operator."""
+PLACES = 4
+"""Places in a step that the draws of its proposals' ballots take, from `ARRIVALS_PER_STEP` on."""
 
 
 @kernel_function
@@ -65,7 +71,10 @@ def live_state(w: World) -> int:
 
 @kernel_function
 def propose(w: World) -> None:
-    """The account with more votes a step before proposes the hostile payload."""
+    """The account with more votes a step before proposes the hostile payload.
+
+    It is about no single parameter: its target is a number beyond them all.
+    """
     now, step = w.now, w.now[at.S_STEP]
     if now[at.S_SLOT] >= 0 or now[at.S_CAPTURED_FROM] >= 0:
         return
@@ -74,8 +83,8 @@ def propose(w: World) -> None:
     first = votes.past_votes(w.tokens, ATTACKER, step - 1, step)
     account = ATTACKER if first >= votes.past_votes(w.tokens, ALLY, step - 1, step) else ALLY
     code, slot = governor.propose(
-        w.settings, w.proposals, w.tokens, step, now[at.S_TIME_S], account, now[at.S_MADE] + 1,
-        1, 0, 1,
+        w.settings, w.proposals, w.tokens, step, now[at.S_TIME_S], account,
+        proposal_number(step, OWN_PLACE) + 1, PAYLOAD_CALL, MOST_PARAMETERS, 1,
     )  # fmt: skip
     if code != DONE:
         return
@@ -94,46 +103,46 @@ def members(w: World) -> None:
     snapshot, period = w.proposals[slot, P_SNAPSHOT], w.proposals[slot, P_DURATION]
     if now[at.S_DRAWN] == 0 and step >= snapshot:
         now[at.S_DRAWN] = 1
-        _draw_members(w, slot, snapshot, period, FIRST if now[at.S_MADE] == 1 else LATER)
+        _draw_members(w, at.OWN, snapshot, period, FIRST if now[at.S_MADE] == 1 else LATER)
     put_off = w.proposals[slot, P_EXTENDED] > snapshot + period
     if now[at.S_DRAWN] == 1 and now[at.S_CALLED] == 0 and put_off:
         left = w.proposals[slot, P_EXTENDED] - step
         if left > 0:
             call_members(w, left)
     due = np.zeros(3, dtype=np.int64)
-    for row in range(slot, 2 * SLOTS, SLOTS):
-        if w.clock[BALLOT_NEXT, row] <= step and (row == slot or now[at.S_CALLED] == 1):
+    for row in range(at.OWN, 1 + now[at.S_CALLED]):
+        if w.clock[BALLOT_NEXT, row] <= step:
             count_due(w.settings, w.proposals, w.tokens, step, slot, w.clock, w.events, row, due)
 
 
 @kernel_function
 def call_members(w: World, left: int) -> None:
     """Those who have not voted on the live proposal are called, and come in the steps left."""
-    slot, step = w.now[at.S_SLOT], w.now[at.S_STEP]
+    step = w.now[at.S_STEP]
     w.now[at.S_CALLED] = 1
-    _draw_members(w, SLOTS + slot, step, left, CALLED)
-    _leave_out_voters(w, slot, step)
+    _draw_members(w, at.CALLED, step, left, SUMMONED)
+    _leave_out_voters(w, step)
 
 
 @kernel_function
 def _draw_members(w: World, row: int, start: int, period: int, turnout: int) -> None:
-    place = ARRIVALS_PER_STEP + (row % SLOTS + 2 * (row // SLOTS)) % 4
-    number = start * PLACES_PER_STEP + place
+    place = ARRIVALS_PER_STEP + (w.now[at.S_SLOT] + 2 * row) % PLACES
+    number = proposal_number(start, place)
     key = as_uint64(w.now[at.S_EPISODE_KEY])
     draw_ballots(key, number, start, period, OTHER_CONTENT, 0.0, 0.0, w.appeal, w.ints[turnout],
                  w.floats[turnout], w.clock, w.events, row)  # fmt: skip
 
 
 @kernel_function
-def _leave_out_voters(w: World, slot: int, start: int) -> None:
+def _leave_out_voters(w: World, start: int) -> None:
     """Of those called, who has a ballot already or has sold it does not vote again."""
-    row, kept = SLOTS + slot, 0
+    row, kept = at.CALLED, 0
     for i in range(w.clock[BALLOT_COUNT, row]):
         event = w.events[row, i]
         voter = event_voter(event)
         voted = has_sold(w, voter)
-        for j in range(w.clock[BALLOT_COUNT, slot]):
-            voted = voted or event_voter(w.events[slot, j]) == voter
+        for j in range(w.clock[BALLOT_COUNT, at.OWN]):
+            voted = voted or event_voter(w.events[at.OWN, j]) == voter
         if not voted:
             w.events[row, kept] = event
             kept += 1
@@ -151,7 +160,7 @@ def has_sold(w: World, voter: int) -> bool:
 def guard(w: World) -> None:
     """The guardian vetoes what has passed, once it has seen the harm for long enough."""
     now, reaction = w.now, w.pi[at.I_REACTION_S]
-    if reaction <= 0:
+    if reaction < 0:
         return
     state = live_state(w)
     if state != SUCCEEDED and state != QUEUED:
@@ -161,7 +170,7 @@ def guard(w: World) -> None:
     if now[at.S_TIME_S] >= now[at.S_SEEN_S] + reaction:
         code = governor.cancel(
             w.settings, w.proposals, w.tokens, now[at.S_STEP], now[at.S_TIME_S], now[at.S_SLOT],
-            GUARDIAN,
+            w.settings[G_GUARDIAN],
         )  # fmt: skip
         now[at.S_VETOES] += 1
         now[at.S_REFUSED] += 0 if code == DONE else 1
@@ -179,7 +188,7 @@ def push(w: World) -> bool:
         now[at.S_OUTCOME] = at.VETO if state == CANCELED else at.DEFEAT
         now[at.S_SLOT] = -1
         return True
-    locked = w.pi[at.I_TIMELOCK_S] > 0
+    locked = w.settings[G_TIMELOCK] == 1
     if state == SUCCEEDED and locked:
         code = governor.queue(w.settings, w.proposals, w.tokens, step, time_s, slot)
         now[at.S_REFUSED] += 0 if code == DONE else 1

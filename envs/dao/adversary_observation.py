@@ -19,7 +19,6 @@ from .capture_lane import (
     CASH_TREASURY,
     EXCHANGE,
     POOL,
-    START,
 )
 from .capture_market import MICRO
 from .governor_layout import (
@@ -43,15 +42,19 @@ S_NONE, S_PENDING, S_ACTIVE, S_PASSED, S_DEFEATED, S_VETOED, S_CAPTURED = range(
 DEFENCES = ("snapshot", "no emergency commit", "timelock", "guardian", "extension", "cooldown")
 
 
-def observation_fields(charter: CaptureCharter, operator: bool) -> FieldSet:
+def observation_fields(
+    charter: CaptureCharter, operator: bool, treasury: bool = False
+) -> FieldSet:  # fmt: skip
     """Names, units and bounds; what lies beyond a bound is shown as the bound.
 
-    With an `operator` its means follow.
+    The treasury follows where it is asked for, with an `operator` its means, too.
     """
-    means_of_operator = [
+    money = [
         Field(
             "treasury", "1", 0.0, 1.0, doc="money in the treasury, share of what it had at first"
         ),
+    ]
+    means_of_operator = [
         Field("vault", "1", 0.0, 1.0, doc="money in the vault, the same"),
         Field("members_called", "1", 0.0, 1.0, doc="1 where members were called to the live vote"),
     ]
@@ -81,6 +84,7 @@ def observation_fields(charter: CaptureCharter, operator: bool) -> FieldSet:
         Field("loan", "1", 0.0, 1.0, doc="1 where a flash loan could decide, or where the "
               "exchange's deposits are lent"),
         Field("defence", "1", 0.0, 1.0, (len(DEFENCES),), "1 for: " + ", ".join(DEFENCES)),
+        *(money if operator or treasury else []),
         *(means_of_operator if operator else []),
     ])  # fmt: skip
 
@@ -139,7 +143,7 @@ def observe(w: World, opening: Int, holdings: Int, low: Float, scale: Float, o: 
     now, pi = w.now, w.pi
     own = own_tokens(w)
     tokens, cents = w.tokens[POOL, V_BALANCE], w.cents[CASH_POOL]
-    o[0] = (START + pi[at.I_HORIZON] - now[at.S_STEP]) / pi[at.I_HORIZON]
+    o[0] = (now[at.S_END] - now[at.S_STEP]) / pi[at.I_HORIZON]
     o[1] = w.cents[CASH_ATTACKER] / max(opening[CASH_ATTACKER], 1)
     o[2] = own / SUPPLY
     o[3] = w.tokens[ALLY, V_BALANCE] / own if own > 0 else 0.0
@@ -154,13 +158,14 @@ def observe(w: World, opening: Int, holdings: Int, low: Float, scale: Float, o: 
     o[place + 2] = 1.0 - pi[at.I_LIVE_VOTES]
     o[place + 3] = 1.0 if pi[at.I_EMERGENCY_PPM] == 0 else 0.0
     o[place + 4] = 1.0 if pi[at.I_TIMELOCK_S] > 0 else 0.0
-    o[place + 5] = 1.0 if pi[at.I_REACTION_S] > 0 else 0.0
+    o[place + 5] = 1.0 if pi[at.I_REACTION_S] >= 0 else 0.0
     o[place + 6] = 1.0 if pi[at.I_EXTENSION] > 0 else 0.0
     o[place + 7] = 1.0 if pi[at.I_COOLDOWN] > 0 else 0.0
     place += 8
+    treasury = max(opening[CASH_TREASURY], 1)
     if place < len(low):
-        treasury = max(opening[CASH_TREASURY], 1)
         o[place] = w.cents[CASH_TREASURY] / treasury
+    if place + 1 < len(low):
         o[place + 1] = w.cents[at.CASH_VAULT] / treasury
         o[place + 2] = 1.0 if now[at.S_SLOT] >= 0 and now[at.S_CALLED] == 1 else 0.0
     for i in range(len(low)):

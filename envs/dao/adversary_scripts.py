@@ -1,4 +1,5 @@
-"""The stories of `capture_cases` as policies of the game: what the attacker of the case did.
+"""The stories of `capture_cases` as policies: what the attacker of the case did, in the game or as
+the adversary of a domain.
 
 At a decision clock of one step a script makes the story's moves at the story's steps; at a coarser
 one it buys the same slices, but proposes and votes at the next decision. It never sells: what is
@@ -18,12 +19,14 @@ from daogym.envs.core.simulator import Simulator
 from . import adversary_layout as at
 from .adversary import AdversaryDomain
 from .adversary_acts import SLICE
+from .adversary_means import PREFIX
 from .capture_lane import ATTACKER, POOL, START
 from .capture_market import parts
 from .governor_layout import P_DURATION, P_SNAPSHOT
 from .votes import V_BALANCE
 
 BUYING, SPLITTING, PROPOSING, VOTING, WAITING, DONE = range(6)
+_SCALARS = [name for name, _ in at.SCALARS]
 ATTEMPTS = {"apathy": 2}
 """Proposals of a story that tries more than once."""
 
@@ -32,33 +35,60 @@ class Story:
     """The case's own attack, lane by lane.
 
     Args:
-        simulator: a game of `make_adversary`; its state is read, as its attacker knows the DAO's.
+        simulator: a game of `make_adversary`, or a domain under a charter of mode `attacked`; its
+            state is read, as the attacker knows the DAO's.
+
+    Raises:
+        ValueError: a simulator without an adversary.
     """
 
     def __init__(self, simulator: Simulator) -> None:
-        domain = simulator.domain
-        assert isinstance(domain, AdversaryDomain)
-        self.simulator, self.charter, self.rules = simulator, domain.charter, domain.rules
+        domain: Any = simulator.domain
+        self.simulator = simulator
+        self.columns = slice(0, len(at.ACTIONS))
+        if isinstance(domain, AdversaryDomain):
+            self.charter, self.rules = domain.charter, domain.rules
+            self.decision = domain.scenario.decision_steps
+            self._parts = {"tokens": "tokens", "proposals": "proposals"}
+        else:
+            governance = getattr(domain, "governance", None)
+            if governance is None or governance.attack is None:
+                raise ValueError(f"{domain.name}: a charter of mode 'attacked' is expected")
+            self.charter, self.rules = governance.attack.case, governance.attack.rules
+            self.decision = 1
+            self._parts = {"tokens": "votes", "proposals": "proposals"}
+            first = domain.action_fields.slice(PREFIX + at.ACTIONS[0]).start
+            self.columns = slice(first, first + len(at.ACTIONS))
         a, units = self.charter.attacker, self.charter.units
         self.slices = [p for p in parts(units(a.stake_tokens), a.slices) if p > 0]
         second = units(a.stake_tokens - a.early_tokens) if self.charter.story == "late_vote" else 0
         self.second = second
-        self.decision = domain.scenario.decision_steps
         self.phase = np.zeros(simulator.num_envs, dtype=np.int64)
 
     def actions(self) -> NDArray[np.float32]:
-        """(N, 6) for the next decision."""
-        actions = np.zeros((self.simulator.num_envs, len(at.ACTIONS)), dtype=np.float32)
+        """(N, action size) for the next decision; in a domain all else is 0."""
+        shape = (self.simulator.num_envs, self.simulator.action_size)
+        actions = np.zeros(shape, dtype=np.float32)
         for lane in range(len(actions)):
-            self._decide(lane, actions[lane])
+            self._decide(lane, actions[lane, self.columns])
         return actions
 
     def _of(self, name: str, lane: int) -> Any:
-        return self.simulator.state(name)[lane]
+        if name in self._parts:
+            return self.simulator.state(self._parts[name])[lane]
+        if isinstance(self.simulator.domain, AdversaryDomain):
+            return self.simulator.state(name)[lane]
+        return self.simulator.state("adversary")[lane, _SCALARS.index(name)]
+
+    def _begins(self, lane: int) -> bool:
+        step, first = int(self.simulator.state("step")[lane]), 0
+        if isinstance(self.simulator.domain, AdversaryDomain):
+            first = START
+        return step == first
 
     def _decide(self, lane: int, action: NDArray[np.float32]) -> None:
         step = int(self._of("step", lane))
-        if step == START:
+        if self._begins(lane):
             self.phase[lane] = BUYING
         if self.phase[lane] == BUYING:
             self._buy(lane, action)

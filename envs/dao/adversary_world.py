@@ -15,7 +15,7 @@ from daogym.envs.core.uncounted import uncounted
 
 from . import adversary_layout as at
 from . import capture_pool, treasury, votes
-from .ballots import BALLOT_ROWS
+from .ballots import BALLOT_NEXT, NEVER
 from .capture_lane import (
     ACCOUNTS,
     ALLY,
@@ -39,7 +39,11 @@ SETTINGS_WIDTH = settings_width(SLOTS)
 
 
 class World(NamedTuple):
-    """One lane: views into its row of the state, and what all lanes share."""
+    """One lane: views into its row of the state, and what all lanes share.
+
+    In a domain's lane the governor, its proposals, the tokens, the books and the electorate are the
+    domain's (`adversary_lane`).
+    """
 
     now: Int
     settings: Int
@@ -71,11 +75,38 @@ def open_world(lane: int, pi: Int, appeal: float, ints: Int, floats: Float, si: 
         row[tokens : tokens + (ACCOUNTS + 1) * width].reshape((ACCOUNTS + 1, width)),
         row[cents : cents + at.GAME_ACCOUNTS],
         row[totals : totals + 2 * (OPENING + 1)].reshape((OPENING + 1, 2)),
-        row[clock : clock + BALLOT_ROWS * 2 * SLOTS].reshape((BALLOT_ROWS, 2 * SLOTS)),
-        row[events : events + 2 * SLOTS * (voters + 1)].reshape((2 * SLOTS, voters + 1)),
+        row[clock : clock + at.BALLOT_SHAPE[0] * at.BALLOT_SHAPE[1]].reshape(at.BALLOT_SHAPE),
+        row[events : events + 2 * (voters + 1)].reshape((2, voters + 1)),
         row[sold : sold + voters // at.MEMBER_BITS + 1],
         uncounted(pi), appeal, uncounted(ints), uncounted(floats),
     )  # fmt: skip
+
+
+@kernel_function
+def begin_scalars(w: World) -> None:
+    """Nothing is proposed, nobody has voted; the fair price is the charter's."""
+    w.now[at.S_FAIR] = w.pi[at.I_FAIR]
+    w.now[at.S_SLOT], w.now[at.S_SEEN_S], w.now[at.S_CAPTURED_FROM] = -1, -1, -1
+    w.clock[:] = 0
+    w.clock[BALLOT_NEXT] = NEVER
+
+
+@kernel_function
+def deal_tokens(tokens: Int, pins: Int, holdings: Int) -> None:
+    """(ACCOUNTS,) base units to their accounts at step 0; the adversary votes with its own."""
+    for account in range(ACCOUNTS):
+        if holdings[account] > 0:
+            votes.mint(tokens, account, holdings[account], 0, pins)
+    votes.delegate(tokens, ATTACKER, ATTACKER, 0, pins)
+    votes.delegate(tokens, ALLY, ALLY, 0, pins)
+
+
+@kernel_function
+def deal_money(w: World, opening: Int, first: int) -> None:
+    """(GAME_ACCOUNTS,) cents to the accounts from `first` on."""
+    for account in range(first, at.GAME_ACCOUNTS):
+        code = treasury.mint(w.cents, w.totals, OPENING, account, opening[account])
+        w.now[at.S_REFUSED] += 0 if code == DONE else 1
 
 
 # --- money and tokens -----------------------------------------------------------------------------

@@ -32,6 +32,9 @@ StoryName = Literal[
     "beanstalk", "apathy", "late_vote", "opaque_payload", "oracle_attack", "exchange_takeover"
 ]
 
+PLAYABLE = ("beanstalk", "apathy", "late_vote", "exchange_takeover")
+"""Stories whose moves an adversary has: no oracle to pump, no code to swap."""
+
 DEFENCES = (
     "snapshot", "timelock", "guardian", "quorum", "late_quorum_extension", "payload_review",
     "cooldown", "voting_delay", "oracle_median", "oracle_twap", "oracle_staleness",

@@ -5,7 +5,8 @@ A `static` charter never changes. Under a `voted` one an electorate proposes and
 agent works: the path of the rules is a function of the seed, whatever the agent does. Under an
 `agentic` one the operator proposes, too, at a bond (`operator_proposals`). Under a `steward` one
 nobody votes: an agent changes the parameters itself, within their limits and after a timelock
-(`steward`). The mode is a switch: what belongs to another mode waits.
+(`steward`). Under an `attacked` one members vote and an adversary with the means of a capture case
+acts among them (`adversary_lane`). The mode is a switch: what belongs to another mode waits.
 
 In a scenario, a charter is its settings, the name of a packaged one (`NAMED_CHARTERS`) or the path
 of a YAML file; with ``base`` the settings are laid over one of those.
@@ -35,14 +36,14 @@ from daogym.envs.core.strict import (
     place_of,
 )
 
-from .capture_charter import CASES, VARIANTS
+from .capture_charter import CASES, PLAYABLE, SUPPLY, VARIANTS, load_case
 from .charter_governor import GovernorSettings as GovernorSettings
 from .charter_roles import Roles
 from .charter_rules import Rule, RuleTarget, check_rules
-from .charter_stress import StressSettings
+from .charter_stress import LIVE_DEFENCES, StressSettings
 from .electorate import NAMED, ElectorateSettings
 
-Mode = Literal["static", "voted", "agentic", "steward"]
+Mode = Literal["static", "voted", "agentic", "steward", "attacked"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 NAMED_CHARTERS = ("static", "voted", "contested", "agentic", "steward", *CASES, *VARIANTS)
@@ -95,7 +96,8 @@ class Charter(StrictModel):
     rules: tuple[Rule, ...] = ()
     """Rules on the quantities that the domain offers."""
     stress: StressSettings | None = None
-    """A historical attack on the DAO while the agent works."""
+    """A historical attack on the DAO while the agent works: played as it was, or under mode
+    `attacked` by an adversary with its means."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -154,6 +156,42 @@ class Charter(StrictModel):
         return self
 
     @model_validator(mode="after")
+    def _adversary_can_act(self) -> Charter:
+        if self.mode != "attacked":
+            return self
+        if self.stress is None:
+            raise KeyProblem(
+                "mode", "under 'attacked' an adversary has a case's means: name stress"
+            )
+        story = load_case(self.stress.case).story
+        if story not in PLAYABLE:
+            raise KeyProblem(
+                "stress.case",
+                f"a case whose story an adversary can play expected under 'attacked' "
+                f"({', '.join(PLAYABLE)}), got {story!r}",
+            )
+        foreign = [d for d in self.stress.defences if d not in LIVE_DEFENCES]
+        if foreign:
+            raise KeyProblem(
+                "stress.defences",
+                f"under 'attacked' the charter's own governor and guardian defend it; only "
+                f"{', '.join(LIVE_DEFENCES)} may be named here, got {', '.join(foreign)}",
+            )
+        governor = self.governor
+        if governor.kind != "openzeppelin" or governor.dynamic_timelock is not None:
+            raise KeyProblem(
+                "governor.kind",
+                "'openzeppelin' without dynamic_timelock expected under 'attacked', got "
+                f"{governor.kind!r}",
+            )
+        supply = self.electorate_settings.supply
+        if supply != SUPPLY:
+            raise KeyProblem(
+                "electorate.supply", f"{SUPPLY} expected under 'attacked', got {supply}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _operator_can_propose(self) -> Charter:
         operator = self.roles.operator
         if operator is None:
@@ -193,7 +231,7 @@ class Charter(StrictModel):
     @property
     def answers_actions(self) -> bool:
         """Whether the path of the rules depends on what agents do."""
-        return self.mode in ("agentic", "steward")
+        return self.mode in ("agentic", "steward", "attacked")
 
     @property
     def cycle_steps(self) -> int:

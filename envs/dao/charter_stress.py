@@ -5,6 +5,9 @@ The case is played beforehand, on the governor and with the calibrated electorat
 takes effect, and which share of the treasury it takes. The first move is made at a step drawn from
 the first third of the episode, and the account of the case, first move to horizon, is laid over the
 length of the other two. So what happens is fixed by the seed, whatever the agent does.
+
+Under mode `attacked` nothing is played beforehand: an adversary has the case's means and acts
+(`adversary_lane`).
 """
 
 from __future__ import annotations
@@ -27,6 +30,10 @@ if TYPE_CHECKING:
 
 PATHS = 16
 """Plays of a case with different members coming; a lane draws one of them."""
+
+LIVE_DEFENCES: tuple[DefenceName, ...] = ("snapshot", "cooldown")
+"""Defences that change no setting of the governor or the guardian, which an attacked charter has of
+its own."""
 
 CaseName = Literal[
     "beanstalk", "apathy", "late_vote", "opaque_payload", "oracle_attack", "exchange_takeover",

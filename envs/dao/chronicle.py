@@ -46,6 +46,8 @@ STATE_NAMES = {
     SUCCEEDED: "succeeded", QUEUED: "queued", EXPIRED: "expired", EXECUTED: "executed",
 }  # fmt: skip
 SUPPORT_NAMES = {AGAINST: "against", FOR: "for", ABSTAIN: "abstain"}
+ATTACK = "attack"
+"""What an adversary's proposal is about, instead of one parameter."""
 _READ = ("governor", "proposals", "votes", "ballot_clock", "ballots", "agenda", "governed")
 
 Entry = tuple[str, dict[str, Any]]
@@ -114,7 +116,7 @@ class GovernanceChronicle:
 
     def _stages_of(self, parts: dict[str, NDArray[Any]], lane: int) -> dict[int, int]:
         proposals: Int = parts["proposals"][lane]
-        votes = parts["votes"][lane].reshape(1, -1)
+        votes = parts["votes"][lane]
         now = int(parts["agenda"][lane, A_STEP]) - 1
         found = {}
         for slot, identity in enumerate(proposals[:, P_ID].tolist()):
@@ -131,13 +133,14 @@ class GovernanceChronicle:
             if stage is None or self._stages[lane].get(identity) == stage:
                 continue
             target = int(row[P_TARGET])
-            low, high = float(self._low[target]), float(self._high[target])
+            hostile = target >= len(self._names)
+            low, high = (0.0, 1.0) if hostile else (self._low[target], self._high[target])
             yield (
                 "proposal",
                 {
                     "proposal": identity,
-                    "parameter": self._names[target],
-                    "value": low + int(row[P_VALUE]) / VALUE_SCALE * (high - low),
+                    "parameter": ATTACK if hostile else self._names[target],
+                    "value": float(low + int(row[P_VALUE]) / VALUE_SCALE * (high - low)),
                     "state": STATE_NAMES[stage],
                     "for": int(row[P_FOR]),
                     "against": int(row[P_AGAINST]),

@@ -14,6 +14,7 @@ ballot is due and members propose, accounts of the episode, and the step of each
 change.
 
 ``P_NOTE`` of a proposal is 0 once its end was noted, else 1 + the bond that stands for it, cents.
+An adversary's proposals have 0 all the time: they are its own game's (`adversary_lane`).
 """
 
 from __future__ import annotations
@@ -105,8 +106,21 @@ def begin_amid_proposals(
     electorate_floats: Float, rules: Int, settings: Int, proposals: Int, votes: Int, clock: Int,
     events: Int, agenda: Int, values: Float,
 ) -> None:  # fmt: skip
-    """`begin_governance`, then as many steps as two cycles take: episodes begin amid proposals."""
+    """`begin_governance`, then `pass_earlier_steps`."""
     begin_governance(charter_ints, rules, settings, proposals, votes, clock, agenda)
+    pass_earlier_steps(
+        key, charter_ints, charter_floats, electorate_ints, electorate_floats, settings, proposals,
+        votes, clock, events, agenda, values,
+    )  # fmt: skip
+
+
+@kernel_function
+def pass_earlier_steps(
+    key: Any, charter_ints: Int, charter_floats: Float, electorate_ints: Int,
+    electorate_floats: Float, settings: Int, proposals: Int, votes: Int, clock: Int, events: Int,
+    agenda: Int, values: Float,
+) -> None:  # fmt: skip
+    """As many steps as two cycles take: episodes begin amid proposals."""
     earlier = charter_ints[C_EARLIER_STEPS]
     while agenda[A_STEP] < earlier:
         following = min(agenda[A_NEXT_STEP], agenda[A_NEXT_BALLOT], agenda[A_NEXT_ARRIVAL])
@@ -239,6 +253,8 @@ def _move_on(
         strike(step, charter_ints, charter_floats, proposals, agenda, values)
     gathers = settings[G_COUNTING] == COUNT_CONVICTION
     for slot in range(proposals.shape[0]):
+        if proposals[slot, P_NOTE] == 0:  # ended, or an adversary's, which moves on elsewhere
+            continue
         state = state_of(settings, proposals, votes, step, step, slot)
         if state == PENDING and proposals[slot, P_SNAPSHOT] == step:
             open_vote(

@@ -30,7 +30,7 @@ C_LEAVE_ABOVE_PPB = 5  # loss, as a share of the range, from which members leave
 C_DECAY_PPM = 6  # of conviction in a step
 C_LARGEST_SHARE_PPM = 7  # changes of that share of the range never gather enough conviction
 C_WEIGHT_PPM = 8  # of conviction's threshold
-C_OPERATOR_VOTES = 9  # base units; one of the two below where the operator proposes nothing
+C_OPERATOR_VOTES = 9  # base units; one of ``…_ASKS`` where the operator proposes nothing
 C_FUNDS_CENTS = 10  # the operator's, at the start
 C_BOND_CENTS = 11
 C_COOLDOWN = 12  # least steps between two proposals of the operator
@@ -43,7 +43,8 @@ C_KEEP_HIGH_BLOCK = 2
 C_CAPTURED_BLOCK = 3  # value after an attack; one of the two below where it is none
 C_BLOCKS = 4
 NOT_CAPTURED, FURTHER_BOUND = -1, -2
-NOBODY_ASKS, STEWARD_ASKS = -1, -2  # actions ask for nothing; ... for a steward's changes
+NOBODY_ASKS, STEWARD_ASKS, ADVERSARY_ASKS = -1, -2, -3
+"""Actions ask for nothing, for a steward's changes, or for an adversary's acts."""
 # A charter's float vector: low, high and largest change of each parameter, block after block.
 
 # The agenda of a lane: this header, then the step of each parameter's last change.

@@ -135,20 +135,36 @@ def strike(
     """
     n = charter_ints[C_PARAMETERS]
     for p in range(n):
-        parts = charter_ints[C_HEADER + C_CAPTURED_BLOCK * n + p]
-        if parts == NOT_CAPTURED:
+        if not is_captured_by_an_attack(charter_ints, p):
             continue
-        low, high = charter_floats[p], charter_floats[n + p]
-        if parts == FURTHER_BOUND:
-            values[p] = low if values[p] - low > high - values[p] else high
-        else:
-            values[p] = low + parts / VALUE_SCALE * (high - low)
+        values[p] = captured_value(charter_ints, charter_floats, values[p], p)
         _changed(step, agenda, p, True)
         for slot in range(proposals.shape[0]):
             about = proposals[slot, P_NOTE] > 0 and proposals[slot, P_TARGET] == p
             if about and proposals[slot, P_CLOSED] == 0:
                 proposals[slot, P_CLOSED] = CANCELED
     agenda[A_TAKING_PPM] = agenda[A_ATTACK_LOSS_PPM]
+
+
+@kernel_function
+def captured_value(
+    charter_ints: Int, charter_floats: Float, value: float, parameter: int
+) -> float:  # fmt: skip
+    """What a parameter becomes that an attack takes while `value` is in force."""
+    n = charter_ints[C_PARAMETERS]
+    parts = charter_ints[C_HEADER + C_CAPTURED_BLOCK * n + parameter]
+    low, high = charter_floats[parameter], charter_floats[n + parameter]
+    taken: float = low + parts / VALUE_SCALE * (high - low)
+    if parts == FURTHER_BOUND:
+        taken = low if value - low > high - value else high
+    return taken
+
+
+@kernel_function
+def is_captured_by_an_attack(charter_ints: Int, parameter: int) -> bool:
+    """Whether the attack of a stress charter takes the parameter."""
+    place = C_HEADER + C_CAPTURED_BLOCK * charter_ints[C_PARAMETERS] + parameter
+    return bool(charter_ints[place] != NOT_CAPTURED)
 
 
 @kernel_function

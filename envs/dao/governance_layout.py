@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from daogym.envs.core.elementwise import exp_array
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.strict import ConfigError
 
+from .adversary_means import Attack, pack_attack
+from .capture_charter import load_case
 from .charter import Charter, GovernedParameter
 from .charter_governor import GovernorSettings
 from .charter_stress import attack_paths
@@ -21,6 +24,7 @@ from .electorate_layout import I_SUPPLY, I_WEIGHTS
 from .governance_columns import A_HEADER as A_HEADER
 from .governance_columns import A_STEP as A_STEP
 from .governance_columns import (
+    ADVERSARY_ASKS,
     C_BLOCKS,
     C_BOND_CENTS,
     C_CAPTURED_BLOCK,
@@ -80,12 +84,14 @@ class Governance:
         ints, floats: the charter's own vectors (`governance_columns`).
         rules: the governor's settings (governor_rules.py).
         electorate: who votes; kernels get its ``ints`` and ``floats``.
+        attack: the adversary's means under mode `attacked`, else None.
     """
 
     ints: Int
     floats: Float
     rules: Int
     electorate: Electorate
+    attack: Attack | None = None
 
     @property
     def parameters(self) -> int:
@@ -97,12 +103,15 @@ class Governance:
         """Shapes of the parts of a lane's state, by name; all int64 but ``request``."""
         steward = self.ints[C_OPERATOR_VOTES] == STEWARD_ASKS
         request = self.parameters if steward else PROPOSAL_NUMBERS
-        return {**state_sizes(self.parameters), "request": (request,)}
+        sizes = {**state_sizes(self.parameters), "request": (request,)}
+        return sizes if self.attack is None else {**sizes, **self.attack.state_sizes}
 
     @property
-    def vectors(self) -> tuple[Int, Float, Int, Float, Int]:
+    def vectors(self) -> tuple[Any, ...]:
         """What kernels get as their charter (`lane.py`)."""
-        return self.ints, self.floats, self.electorate.ints, self.electorate.floats, self.rules
+        members = self.electorate
+        own = (self.ints, self.floats, members.ints, members.floats, self.rules)
+        return own if self.attack is None else (*own, *self.attack.vectors)
 
 
 def pack_governance(
@@ -111,14 +120,15 @@ def pack_governance(
     *,
     steps_per_day: int,
     horizon: int,
-    treasury: bool = False,
+    treasury_cents: int | None = None,
 ) -> Governance:
     """Vectors of a voted charter.
 
     Args:
         governed: the domain's governed parameters, in its order.
         horizon: steps of an episode.
-        treasury: whether the domain keeps the DAO's accounts (`governance_money`).
+        treasury_cents: what the DAO has at the start; None where the domain does not keep its
+            accounts (`governance_money`).
 
     Under a steward nobody votes: the electorate proposes nothing, and of the governor's settings
     the timelock and the guardian's veto act.
@@ -140,11 +150,13 @@ def pack_governance(
     if len(governed) > MOST_PARAMETERS:
         raise ValueError(f"governed: at most {MOST_PARAMETERS} parameters, got {len(governed)}")
     moloch = settings.kind == "moloch" and charter.mode != "steward"
-    if moloch and not treasury:
+    if moloch and treasury_cents is None:
         raise charter.refusal("'moloch' pays leavers: this domain keeps no treasury",
                               "governor", "kind")  # fmt: skip
-    if charter.mode == "agentic" and not treasury:
+    if charter.mode == "agentic" and treasury_cents is None:
         raise charter.refusal("'agentic' escrows bonds: this domain keeps no treasury", "mode")
+    if charter.mode == "attacked" and treasury_cents is None:
+        raise charter.refusal("'attacked' takes money: this domain keeps no treasury", "mode")
     initial = charter.starting_values(governed)
     for parameter, value in zip(governed, initial.tolist(), strict=True):
         if not parameter.low <= value <= parameter.high:
@@ -156,22 +168,39 @@ def pack_governance(
     low = np.array([p.low for p in governed])
     high = np.array([p.high for p in governed])
     change = np.array([p.largest_change for p in governed])
-    electorate = _electorate(charter, (initial - low) / (high - low), steps_per_day)
+    centres = (initial - low) / (high - low)
+    electorate = _electorate(charter, centres, steps_per_day)
     voters = len(electorate.weights)
     if moloch and voters > MOST_QUITTERS:
         raise charter.refusal(f"at most {MOST_QUITTERS} voters under 'moloch', got {voters}",
                               "electorate")  # fmt: skip
+    attack: Attack | None = None
+    if charter.mode == "attacked" and charter.stress is not None and treasury_cents is not None:
+        attention = load_case(charter.stress.case).attention
+        first, later, called = (
+            _electorate(charter, centres, steps_per_day, factor)
+            for factor in (attention.turnout, attention.second_turnout, attention.called_turnout)
+        )
+        attack = pack_attack(
+            charter, (first, later, called), treasury_cents=treasury_cents,
+            steps_per_day=steps_per_day, horizon=horizon,
+        )  # fmt: skip
+    dealt = 0 if attack is None else attack.dealt_units
     return Governance(
         _charter_ints(charter, governed, steps_per_day, horizon),
         np.concatenate([low, high, change]),
         _steward_rules(settings)
         if charter.mode == "steward"
-        else _governor_rules(settings, int(electorate.ints[I_SUPPLY])),
+        else _governor_rules(settings, int(electorate.ints[I_SUPPLY]), dealt),
         electorate,
+        attack,
     )
 
 
-def _electorate(charter: Charter, centres: Float, steps_per_day: int) -> Electorate:
+def _electorate(
+    charter: Charter, centres: Float, steps_per_day: int, turnout: float = 1.0
+) -> Electorate:  # fmt: skip
+    """The members; `turnout` multiplies how many of them come."""
     settings = charter.electorate_settings
     a_day = 0.0 if charter.mode == "steward" else charter.proposals_per_day
     arrivals = settings.arrivals.model_copy(update={"per_step": a_day / steps_per_day})
@@ -179,7 +208,9 @@ def _electorate(charter: Charter, centres: Float, steps_per_day: int) -> Elector
     if timing.count_steps == 0:
         hourly = max(steps_per_day // HOURS_PER_DAY, 1)
         timing = timing.model_copy(update={"count_steps": hourly})
-    update = {"arrivals": arrivals, "timing": timing}
+    factor = settings.turnout.factor * turnout
+    come = settings.turnout.model_copy(update={"factor": factor})
+    update = {"arrivals": arrivals, "timing": timing, "turnout": come}
     drawn = draw_electorate(settings.model_copy(update=update), centres)
     return _quadratic(drawn) if charter.governor.kind == "quadratic" else drawn
 
@@ -225,6 +256,8 @@ def _charter_ints(
     header[C_LARGEST_SHARE_PPM] = round(conviction.largest_share * PPM)
     header[C_WEIGHT_PPM] = max(round(conviction.weight * PPM), 1)
     header[C_OPERATOR_VOTES] = STEWARD_ASKS if steward else NOBODY_ASKS
+    if charter.mode == "attacked":
+        header[C_OPERATOR_VOTES] = ADVERSARY_ASKS
     operator = charter.roles.operator
     if charter.mode == "agentic" and operator is not None:
         header[C_OPERATOR_VOTES] = _votes_of(charter, operator.votes_ppm)
@@ -251,7 +284,7 @@ def _charter_ints(
         elif stress is not None and not stress.captured and votable:
             blocks[C_CAPTURED_BLOCK, i] = FURTHER_BOUND
     paths = np.zeros(0, dtype=np.int64)
-    if stress is not None:
+    if stress is not None and charter.mode != "attacked":
         table = attack_paths(stress.case, stress.defences)
         header[C_PATHS] = len(table)
         paths = table.reshape(-1)
@@ -269,7 +302,8 @@ def _steward_rules(settings: GovernorSettings) -> Int:
     return rules
 
 
-def _governor_rules(settings: GovernorSettings, supply: int) -> Int:
+def _governor_rules(settings: GovernorSettings, supply: int, dealt: int) -> Int:
+    """The governor's vector; of the supply, `dealt` base units have accounts of their own."""
     threshold = supply * settings.proposal_threshold_ppm // PPM
     delay, period = settings.voting_delay_steps, settings.voting_period_steps
     timelock, quorum = settings.timelock_steps, settings.quorum_percent
@@ -293,7 +327,8 @@ def _governor_rules(settings: GovernorSettings, supply: int) -> Int:
         rules = openzeppelin_rules(
             voting_delay=delay, voting_period=period, proposal_threshold=threshold,
             quorum_numerator=0 if settings.kind == "moloch" else quorum, min_delay_s=timelock,
-            late_quorum_extension=settings.late_quorum_extension_steps, static_supply=supply,
+            late_quorum_extension=settings.late_quorum_extension_steps,
+            static_supply=supply - dealt,
         )  # fmt: skip
     if settings.guardian_veto is not None:
         rules[G_GUARDIAN] = GUARDIAN

@@ -5,8 +5,9 @@ share:
 
 - ``charter``: a tuple, empty under a static charter, which compiles kernels without any
   governance; else (charter ints, charter floats, electorate ints, electorate floats, governor
-  rules), see `Governance.vectors`. ``facts`` is what every step reads of it (`charter_facts`):
-  each array handed on costs as much as some arithmetic.
+  rules), see `Governance.vectors`, and under mode `attacked` an adversary's four vectors.
+  ``facts`` is what every step reads of it (`charter_facts`): each array handed on costs as much as
+  some arithmetic.
 - ``at``: place of the part "governed" among the offsets in ``pi`` (`lane_layout`).
 - ``low``, ``scale``: places in ``pf`` of the lower end of the first observed column of proposals,
   and of 2 / (upper end - lower end); the other columns follow.
@@ -20,14 +21,32 @@ from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.prefetch import LINE_NUMBERS, prefetch
 
+from .adversary_lane import (
+    ACT_NUMBERS,
+    adversary_acts,
+    begin_adversary,
+    deal_adversary_tokens,
+    look_at_attack,
+    write_attack_counts,
+)
+from .adversary_layout import I_TOKENS_WIDTH
+from .adversary_means import ATTACK_NAMES
 from .ballots import BALLOT_ROWS
+from .capture_lane import ACCOUNTS
 from .capture_report import CAPTURE_NAMES, capture_numbers
-from .governance import ALL_CHANGED, advance_governance, begin_amid_proposals, quiet_step
+from .governance import (
+    ALL_CHANGED,
+    advance_governance,
+    begin_governance,
+    pass_earlier_steps,
+    quiet_step,
+)
 from .governance_columns import (
     A_HEADER,
     A_NEXT_BALLOT,
     A_NEXT_STEP,
     A_STEP,
+    ADVERSARY_ASKS,
     C_HEADER,
     C_INTERVAL_BLOCK,
     C_OPERATOR_VOTES,
@@ -60,6 +79,7 @@ from .lane_layout import (
     D_REQUEST,
     D_VOTES,
     FACT_OPERATOR_VOTES,
+    VECTORS,
     row,
 )
 from .lane_view import keep_seen
@@ -85,14 +105,23 @@ def _governor(lane: int, facts: Any, at: int, pi: Int, si: Int) -> Any:
     proposals = row(lane, pi, si, at + D_PROPOSALS, SLOTS * PROPOSAL_WIDTH)
     clock = row(lane, pi, si, at + D_BALLOT_CLOCK, BALLOT_ROWS * SLOTS)
     ballots = row(lane, pi, si, at + D_BALLOTS, SLOTS * (CAPACITY + 1))
+    accounts, width = _votes_shape(facts)
     return (
         row(lane, pi, si, at + D_GOVERNOR, _GOVERNOR),
         proposals.reshape((SLOTS, PROPOSAL_WIDTH)),
-        row(lane, pi, si, at + D_VOTES, _VOTES).reshape((1, _VOTES)),
+        row(lane, pi, si, at + D_VOTES, accounts * width).reshape((accounts, width)),
         clock.reshape((BALLOT_ROWS, SLOTS)),
         ballots.reshape((SLOTS, CAPACITY + 1)),
         row(lane, pi, si, at + D_AGENDA, A_HEADER + facts[0][C_PARAMETERS]),
     )
+
+
+@inlined_function
+def _votes_shape(charter: Any) -> tuple[int, int]:
+    """Rows and columns of the accounts' tokens."""
+    if len(charter) > VECTORS:
+        return ACCOUNTS + 1, charter[VECTORS][I_TOKENS_WIDTH]
+    return 1, _VOTES
 
 
 @inlined_function
@@ -110,6 +139,8 @@ def _view(lane: int, facts: Any, at: int, pi: Int, sf: Float) -> Float:
 @inlined_function
 def _request_width(facts: Any) -> int:
     """Numbers that a lane keeps of a request."""
+    if facts[0][C_OPERATOR_VOTES] == ADVERSARY_ASKS:
+        return ACT_NUMBERS
     steward = facts[0][C_OPERATOR_VOTES] == STEWARD_ASKS
     return int(facts[0][C_PARAMETERS]) if steward else PROPOSAL_NUMBERS
 
@@ -118,8 +149,14 @@ def _request_width(facts: Any) -> int:
 def charter_facts(charter: Any) -> Any:
     """What every step reads of a charter: (ints, governed parameters, votes of the operator).
 
-    Numbers beside the vector, since each look into an array of a tuple counts it in and out.
+    Numbers beside the vector, since each look into an array of a tuple counts it in and out. Behind
+    them an adversary's vectors, where there is one.
     """
+    if len(charter) > VECTORS:
+        return (
+            charter[0], charter[0][C_PARAMETERS], charter[0][C_OPERATOR_VOTES], charter[5],
+            charter[6], charter[7], charter[8],
+        )  # fmt: skip
     if len(charter) > 0:
         return charter[0], charter[0][C_PARAMETERS], charter[0][C_OPERATOR_VOTES]
     return ()
@@ -128,7 +165,7 @@ def charter_facts(charter: Any) -> Any:
 @kernel_function
 def begin_charter(
     lane: int, key: Any, charter: Any, at: int, pf: Float, pi: Int, sf: Float, si: Int, low: int,
-    scale: int, treasury_cents: int,
+    scale: int, treasury_cents: int, steps_left: int,
 ) -> None:  # fmt: skip
     """Governed parameters, from their initial values through two cycles of proposals; the books.
 
@@ -137,12 +174,16 @@ def begin_charter(
     Args:
         key: the episode's.
         treasury_cents: what the DAO has.
+        steps_left: of the episode that begins.
     """
     values = _values(lane, charter, at, pi, sf)
     settings, proposals, votes, clock, events, agenda = _governor(lane, charter, at, pi, si)
-    begin_amid_proposals(
-        key, charter[0], charter[1], charter[2], charter[3], charter[4], settings, proposals,
-        votes, clock, events, agenda, values,
+    begin_governance(charter[0], charter[4], settings, proposals, votes, clock, agenda)
+    if len(charter) > VECTORS:
+        deal_adversary_tokens(charter[5], votes, proposals)
+    pass_earlier_steps(
+        key, charter[0], charter[1], charter[2], charter[3], settings, proposals, votes, clock,
+        events, agenda, values,
     )  # fmt: skip
     look_at_proposals(
         charter[0], charter[1], settings, proposals, votes, agenda, values,
@@ -154,6 +195,10 @@ def begin_charter(
         charter[0], row(lane, pi, si, at + D_ACCOUNTS, GOVERNANCE_ACCOUNTS),
         row(lane, pi, si, at + D_BOOKS, BOOKS[0] * BOOKS[1]).reshape(BOOKS), treasury_cents,
     )  # fmt: skip
+    if len(charter) > VECTORS:
+        begin_adversary(
+            lane, charter[5], charter[6], charter[7], charter[8], at, pi, si, key, steps_left
+        )  # fmt: skip
     for k in range(_request_width(charter)):
         sf[lane, pi[at + D_REQUEST] + k] = 0.0
 
@@ -192,8 +237,14 @@ def _govern(
     values = _values(lane, charter, at, pi, sf)
     settings, proposals, votes, clock, events, agenda = _governor(lane, charter, at, pi, si)
     changed = 0
+    if len(charter) > VECTORS:
+        request = pi[at + D_REQUEST]
+        changed = adversary_acts(
+            lane, charter[5], charter[6], charter[7], charter[8], at, pi, si,
+            sf[lane, request : request + ACT_NUMBERS], steps_left,
+        )  # fmt: skip
     if not quiet:
-        changed = advance_governance(
+        changed |= advance_governance(
             key, charter[0], charter[1], charter[2], charter[3], settings, proposals, votes,
             clock, events, agenda, values,
         )  # fmt: skip
@@ -225,6 +276,11 @@ def _govern(
             look_at_proposals(
                 charter[0], charter[1], settings, proposals, votes, agenda, values, view
             )  # fmt: skip
+            if len(charter) > VECTORS:
+                look_at_attack(
+                    lane, charter[0], charter[1], at, pi, si, settings, proposals, votes, agenda,
+                    values, view,
+                )  # fmt: skip
         else:
             look_at_counted(
                 charter[0], charter[1], settings, proposals, votes, agenda, changed, view
@@ -264,7 +320,7 @@ def governor_stirs(lane: int, agenda: int, operator_votes: int, si: Int, steps_l
         agenda: column at which the lane's agenda begins.
         operator_votes: the charter's; `NOBODY_ASKS` where no action asks for anything.
     """
-    if not quiet_step(lane, agenda, si):
+    if operator_votes == ADVERSARY_ASKS or not quiet_step(lane, agenda, si):
         return ACTS
     return RESTS if steps_left > 0 and operator_votes == NOBODY_ASKS else REPORTS
 
@@ -287,6 +343,11 @@ def report_charter(
                 row(lane, pi, si, at + D_OPERATOR, OPERATOR_WIDTH),
                 out[0, lane, counts : counts + len(STEWARD_NAMES)],
             )
+        if len(charter) > VECTORS:
+            counts = event + len(CAPTURE_NAMES)
+            write_attack_counts(
+                lane, at, pi, si, out[0, lane, counts : counts + len(ATTACK_NAMES)]
+            )  # fmt: skip
 
 
 @inlined_function
@@ -296,7 +357,7 @@ def asked_columns(facts: Any) -> int:
         return 0
     if facts[FACT_OPERATOR_VOTES] == STEWARD_ASKS:
         return changeable(facts[0])
-    return PROPOSAL_NUMBERS
+    return ACT_NUMBERS if facts[FACT_OPERATOR_VOTES] == ADVERSARY_ASKS else PROPOSAL_NUMBERS
 
 
 @kernel_function
@@ -323,6 +384,9 @@ def read_request(lane: int, facts: Any, at: int, pi: Int, sf: Float, asked: Floa
             if facts[0][C_HEADER + C_INTERVAL_BLOCK + p] > 0:
                 sf[lane, request + p] = asked[k]
                 k += 1
+    elif facts[FACT_OPERATOR_VOTES] == ADVERSARY_ASKS:
+        for k in range(ACT_NUMBERS):
+            sf[lane, request + k] = asked[k]
     else:
         sf[lane, request] = 0.5 * (asked[0] + 1.0) * changeable(facts[0])
         sf[lane, request + 1] = asked[1]

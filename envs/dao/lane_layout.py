@@ -18,13 +18,15 @@ from .proposal_view import PROPOSAL_ROWS
 
 LANE_PARTS = (
     "governed", "agenda", "request", "operator", "accounts", "books", "live_proposals",
-    "seen_proposals", "governor", "proposals", "votes", "ballot_clock", "ballots",
+    "seen_proposals", "governor", "proposals", "votes", "ballot_clock", "ballots", "adversary",
 )  # fmt: skip
 (
     D_GOVERNED, D_AGENDA, D_REQUEST, D_OPERATOR, D_ACCOUNTS, D_BOOKS, D_LIVE_PROPOSALS,
-    D_SEEN_PROPOSALS, D_GOVERNOR, D_PROPOSALS, D_VOTES, D_BALLOT_CLOCK, D_BALLOTS,
-) = range(13)  # fmt: skip
-N_LANE_PARTS = 13
+    D_SEEN_PROPOSALS, D_GOVERNOR, D_PROPOSALS, D_VOTES, D_BALLOT_CLOCK, D_BALLOTS, D_ADVERSARY,
+) = range(14)  # fmt: skip
+N_LANE_PARTS = 14
+VECTORS, FACTS = 5, 3
+"""Arrays of a charter and numbers of its facts; with an adversary its four vectors come behind."""
 FACT_PARAMETERS, FACT_OPERATOR_VOTES = 1, 2
 """Places in `lane.charter_facts`, behind the charter's ints."""
 BOOKS = (PURPOSE_OPENING + 1, 2)
@@ -70,11 +72,13 @@ def lane_parts(n_governed: int, shapes: Mapping[str, tuple[int, ...]] | None) ->
         Part("governed", (n_governed,), "charter parameters in force"),
         integer("agenda", parts["agenda"], "the governor's clock and changes so far"),
         Part("request", parts["request"],
-             "the operator's proposal in this step: which, how far, whether; a steward's changes"),
+             "what is asked of the rules in this step: the operator's proposal (which, how far, "
+             "whether), a steward's changes, an adversary's acts"),
         integer("operator", sized(OPERATOR_WIDTH),
                 "step of the operator's last proposal; answers to its requests or a steward's"),
-        integer("accounts", sized(GOVERNANCE_ACCOUNTS),
-                "cents of treasury, operator, escrow, and those who left or took"),
+        integer("accounts", parts.get("accounts", sized(GOVERNANCE_ACCOUNTS)),
+                "cents of treasury, operator, escrow, and those who left or took; under mode "
+                "attacked of treasury, adversary, pool, others, lender and vault"),
         integer("books", sized(*BOOKS), "cents minted and burned, all and by purpose"),
         Part("live_proposals", sized(PROPOSAL_ROWS, parameters),
              "live proposal on each parameter, see dao/proposal_view.py"),
@@ -85,6 +89,8 @@ def lane_parts(n_governed: int, shapes: Mapping[str, tuple[int, ...]] | None) ->
         integer("votes", parts["votes"], "accounts' tokens and votes"),
         integer("ballot_clock", parts["ballot_clock"], "when members' next ballots are due"),
         integer("ballots", parts["ballots"], "members' ballots on each proposal"),
+        integer("adversary", parts.get("adversary", (0,)),
+                "the adversary's account and the ballots on its proposal, see adversary_layout.py"),
     ]  # fmt: skip
 
 

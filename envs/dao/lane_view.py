@@ -12,7 +12,15 @@ import numpy as np
 from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.layout import Float, Int
 
-from .governance_columns import A_HEADER, A_STEP, C_PARAMETERS, NOBODY_ASKS, STEWARD_ASKS
+from .adversary_lane import ATTACK_COLUMNS, sight_of_adversary
+from .governance_columns import (
+    A_HEADER,
+    A_STEP,
+    ADVERSARY_ASKS,
+    C_PARAMETERS,
+    NOBODY_ASKS,
+    STEWARD_ASKS,
+)
 from .governance_money import GOVERNANCE_ACCOUNTS
 from .lane_layout import (
     D_ACCOUNTS,
@@ -22,6 +30,7 @@ from .lane_layout import (
     D_SEEN_PROPOSALS,
     FACT_OPERATOR_VOTES,
     FACT_PARAMETERS,
+    FACTS,
     row,
 )
 from .operator_proposals import OPERATOR_WIDTH
@@ -73,9 +82,12 @@ def proposal_columns(facts: Any) -> int:
 
 @inlined_function
 def office_columns(facts: Any) -> int:
-    """Observed numbers of who asks: an operator's bonds, a steward's rests; none of nobody."""
+    """Observed numbers of who asks: an operator's bonds, a steward's rests, what an adversary sees;
+    none of nobody."""
     if facts[FACT_OPERATOR_VOTES] == STEWARD_ASKS:
         return int(facts[FACT_PARAMETERS])
+    if facts[FACT_OPERATOR_VOTES] == ADVERSARY_ASKS:
+        return ATTACK_COLUMNS
     return OPERATOR_FIELDS if facts[FACT_OPERATOR_VOTES] >= 0 else 0
 
 
@@ -104,12 +116,18 @@ def write_office(
     lane: int, facts: Any, at: int, pf: Float, pi: Int, si: Int, low: int, scale: int,
     target: Float, first: int,
 ) -> None:  # fmt: skip
-    """An operator's bonds or a steward's rests, from column `first` of ``target[lane]`` on.
+    """What who asks sees, from column `first` of ``target[lane]`` on: see `office_columns`.
 
     Args:
         low, scale: places of the first of these columns.
     """
     width = office_columns(facts)
+    if len(facts) > FACTS:
+        sight_of_adversary(
+            lane, facts[3], facts[4], facts[5], facts[6], at, pi, si, pf[low : low + width],
+            pf[scale : scale + width], target[lane, first : first + width],
+        )  # fmt: skip
+        return
     own = np.empty(width)
     agenda = row(lane, pi, si, at + D_AGENDA, A_HEADER + facts[0][C_PARAMETERS])
     if facts[FACT_OPERATOR_VOTES] == STEWARD_ASKS:

@@ -15,6 +15,7 @@ from daogym.envs.core.compiled import inlined_function, kernel_function
 from daogym.envs.core.fields import Field
 from daogym.envs.core.layout import Float, Int
 
+from .adversary_means import ATTACK_NAMES, attack_action_fields, attack_fields
 from .charter import Charter, GovernedParameter
 from .counting import COUNT_OBJECTIONS
 from .governance_columns import (
@@ -33,7 +34,6 @@ from .governor_layout import (
     P_AGAINST,
     P_ETA_S,
     P_FOR,
-    P_ID,
     P_NOTE,
     P_PROPOSER,
     P_TARGET,
@@ -43,7 +43,7 @@ from .governor_layout import (
 )
 from .governor_state import deadline_of, needed_votes, state_of
 from .operator_proposals import ASKS_ABOVE, O_LAST_STEP
-from .steward import steward_action_fields, steward_fields
+from .steward import STEWARD_NAMES, steward_action_fields, steward_fields
 
 STAGE_PENDING, STAGE_VOTING, STAGE_QUEUED = 1.0 / 3.0, 2.0 / 3.0, 1.0
 
@@ -67,7 +67,7 @@ def look_at_proposals(
     for p in range(charter_ints[C_PARAMETERS]):
         view[V_VALUE, p] = values[p]
     for slot in range(proposals.shape[0]):
-        if proposals[slot, P_ID] != 0:
+        if proposals[slot, P_NOTE] > 0:
             _look_at(charter_ints, charter_floats, settings, proposals, votes, agenda, view, slot)
 
 
@@ -92,6 +92,19 @@ def _look_at(
     agenda: Int, view: Float, slot: int,
 ) -> None:  # fmt: skip
     """Enter the proposal in a slot, if it is live."""
+    p = proposals[slot, P_TARGET]
+    value = proposed_value(charter_ints, charter_floats, proposals, slot)
+    enter_proposal(settings, proposals, votes, agenda, view, slot, p, value)
+    if proposals[slot, P_PROPOSER] == OPERATOR and view[V_STAGE, p] > 0.0:
+        view[V_OWN, p] = 1.0
+
+
+@kernel_function
+def enter_proposal(
+    settings: Int, proposals: Int, votes: Int, agenda: Int, view: Float, slot: int, p: int,
+    value: float,
+) -> None:  # fmt: skip
+    """Enter the proposal in a slot, if it is live, as one that would set parameter p to `value`."""
     now = agenda[A_STEP] - 1
     state = state_of(settings, proposals, votes, now, now, slot)
     stage = 0.0
@@ -103,8 +116,7 @@ def _look_at(
         stage = STAGE_QUEUED
     if stage == 0.0:
         return
-    p = proposals[slot, P_TARGET]
-    view[V_VALUE, p] = proposed_value(charter_ints, charter_floats, proposals, slot)
+    view[V_VALUE, p] = value
     view[V_STAGE, p] = stage
     acts = deadline_of(proposals, slot) + 1 + settings[G_MIN_DELAY_S]
     view[V_ACTS_AT, p] = proposals[slot, P_ETA_S] if state == QUEUED else acts
@@ -117,8 +129,6 @@ def _look_at(
         if settings[G_COUNTING] == COUNT_OBJECTIONS:
             counted = against
         view[V_QUORUM, p] = min(counted / needed, MOST_QUORUMS)
-    if proposals[slot, P_PROPOSER] == OPERATOR and proposals[slot, P_NOTE] > 0:
-        view[V_OWN, p] = 1.0
 
 
 @inlined_function
@@ -205,7 +215,8 @@ def operator_action_fields(governed: Sequence[GovernedParameter]) -> list[Field]
 def charter_fields(
     charter: Charter, governed: Sequence[GovernedParameter], step_h: float
 ) -> tuple[list[Field], list[Field]]:
-    """Observation of live proposals, and of an operator's bonds or a steward's rests.
+    """Observation of live proposals, and of who asks: an operator's bonds, a steward's rests, or
+    what an adversary sees.
 
     Empty lists where there are none.
 
@@ -219,6 +230,8 @@ def charter_fields(
         office = operator_fields(charter)
     elif charter.mode == "steward":
         office = steward_fields(governed)
+    elif charter.mode == "attacked":
+        office = attack_fields(charter)
     return proposal_fields(charter, governed, step_h), office
 
 
@@ -228,4 +241,13 @@ def charter_action_fields(
     """What an action asks for beside the domain's own numbers, at its end; [] where it cannot."""
     if charter.mode == "agentic":
         return operator_action_fields(governed)
+    if charter.mode == "attacked":
+        return attack_action_fields()
     return steward_action_fields(governed) if charter.mode == "steward" else []
+
+
+def asked_events(charter: Charter) -> tuple[str, ...]:
+    """Names of the events of an episode's end that a steward or an adversary adds."""
+    if charter.mode == "attacked":
+        return ATTACK_NAMES
+    return STEWARD_NAMES if charter.mode == "steward" else ()

@@ -14,6 +14,7 @@ import numpy as np
 
 from daogym.envs.core.layout import Float
 
+from .governance_events import captured_value, is_captured_by_an_attack
 from .governance_layout import A_STEP, VALUE_SCALE
 from .governor_layout import P_CLOSED, P_ETA_S, P_TARGET, P_VALUE
 
@@ -69,6 +70,12 @@ def announced_rules(simulator: Simulator, steps: int, *, reads_queue: bool) -> F
         # The governor executes at the end of step eta of its clock: in force one step later.
         first = max(int(proposal[P_ETA_S] - clock[lane]) + 1, 0)
         target = int(proposal[P_TARGET])
+        if target >= len(low):
+            for p in range(len(low)):
+                if is_captured_by_an_attack(governance.ints, p):
+                    value = captured_value(governance.ints, governance.floats, now[lane, p], p)
+                    path[lane, first:, p] = value
+            continue
         share = proposal[P_VALUE] / VALUE_SCALE
         path[lane, first:, target] = low[target] + share * (high[target] - low[target])
     return path

@@ -21,7 +21,7 @@ from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.fields import Field
 from daogym.envs.core.layout import Float, Int
 
-from .charter import Charter, GovernedParameter
+from .charter import GovernedParameter
 from .governance import live_slot
 from .governance_columns import (
     A_HEADER,
@@ -168,11 +168,6 @@ def write_steward_counts(answers: Int, out: Float) -> None:
     for answer in range(len(ANSWERS)):
         if answer != PROPOSED:
             out[1] += answers[O_ANSWERS + answer]
-
-
-def steward_events(charter: Charter) -> tuple[str, ...]:
-    """Names of the events of an episode's end that a steward adds; none without one."""
-    return STEWARD_NAMES if charter.mode == "steward" else ()
 
 
 def steward_fields(governed: Sequence[GovernedParameter]) -> list[Field]:

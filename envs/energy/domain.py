@@ -18,8 +18,7 @@ from daogym.envs.core.rooms import SPLITS, RoomedDomain, checked_split, checked_
 from daogym.envs.core.strict import hash_model
 from daogym.envs.dao.charter import MODES, GovernedParameter
 from daogym.envs.dao.governance_layout import Governance, pack_governance
-from daogym.envs.dao.proposal_view import charter_action_fields, charter_fields
-from daogym.envs.dao.steward import steward_events
+from daogym.envs.dao.proposal_view import asked_events, charter_action_fields, charter_fields
 
 from . import kernel
 from .layout import (
@@ -110,10 +109,10 @@ class EnergyDomain(RoomedDomain):
                 parameters,
                 steps_per_day=self.steps_per_day,
                 horizon=self.horizon,
-                treasury=True,
+                treasury_cents=100 * scenario.treasury_eur,
             )
         voted = self.governance is not None
-        asked = steward_events(scenario.charter)
+        asked = asked_events(scenario.charter)
         self.event_names: tuple[str, ...] = EVENTS + VOTED_EVENTS + asked if voted else EVENTS
         self.out_width = OUT_WIDTH_VOTED + len(asked) if voted else OUT_WIDTH
         self.transformer_kva = self.feeder.transformer_kva * scenario.stress.transformer

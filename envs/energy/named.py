@@ -23,7 +23,7 @@ def _beside(path: Path, scenario: EnergyScenario) -> EnergyScenario:
 
 NAMES = (
     "lv_rural", "lv_semiurban", "ieee33", "cigre_mv", "lv_rural_voted", "lv_rural_agentic",
-    "lv_rural_steward",
+    "lv_rural_steward", "lv_rural_attack",
 )  # fmt: skip
 SHELF = Shelf(__package__, NAMES, EnergyScenario, _beside)
 

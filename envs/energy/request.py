@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from daogym.envs.core.compiled import kernel_function
 from daogym.envs.core.layout import Float, Int
+from daogym.envs.dao.governance_columns import ADVERSARY_ASKS
 from daogym.envs.dao.lane import asked_columns, read_request
+from daogym.envs.dao.lane_layout import FACT_OPERATOR_VOTES
 from daogym.envs.dao.rules import budget_reverts, excess, ramp_limited
 
 from .dynamics import charge_limit_kw, clip, discharge_limit_kw, volt_var_share
@@ -228,13 +230,14 @@ def make_request(
     halted = False
     if len(charter) > 0:
         halted = si[lane, pi[S_HALT]] > 0
+        n, asked = pi[sizes + Z_ACTION], asked_columns(charter)
         if halted:
-            clean[e, :] = 0.0
+            # A halt stops the grid's devices and its DAO's offices, not an attacker.
+            kept = asked if charter[FACT_OPERATOR_VOTES] == ADVERSARY_ASKS else 0
+            clean[e, : n - kept] = 0.0
             out[0, lane, OUT_EVENT + E_HALTED_STEPS] = 1.0
             out[0, lane, OUT_EVENT + E_INTERVENTIONS] = 1.0
-        asked = asked_columns(charter)
         if asked > 0:
-            n = pi[sizes + Z_ACTION]
             read_request(lane, charter, S_GOVERNED, pi, sf, clean[e, n - asked : n])
     chargers = _request_chargers(lane, e, device, pf, pi, sf, si, clean, plan, p_kw)
     kw = pi[P_BATTERY_KW]

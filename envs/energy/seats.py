@@ -25,6 +25,7 @@ from daogym.envs.core.shared_control import (
     own_field,
 )
 from daogym.envs.core.simulator import Simulator
+from daogym.envs.dao.adversary_seat import with_adversary
 from daogym.envs.dao.governor_seat import event_income, with_governor
 
 _OF_DEVICES = {
@@ -38,7 +39,8 @@ GROUP = "prosumers"
 
 
 def seats(domain: Any) -> Seats:
-    """One agent for each connection with a battery, an inverter or a charger; a steward's governor.
+    """One agent for each connection with a battery, an inverter or a charger; then a steward's
+    governor or an adversary, where the charter has one.
 
     Where members trade with each other (`local_market`), an agent's own money is what its
     connection pays and earns; else its share of the community's is equal.
@@ -81,7 +83,8 @@ def seats(domain: Any) -> Seats:
     money = _own_money(owners) if domain.scenario.local_market else None
     # What the community's account takes, before sellers get it at the end.
     income = event_income(["community_eur"])
-    return with_governor(Seats((group,), tuple(made), money), domain, own, income)
+    prosumers = Seats((group,), tuple(made), money)
+    return with_adversary(with_governor(prosumers, domain, own, income), domain)
 
 
 def _own_money(owners: Int) -> OwnMoney:

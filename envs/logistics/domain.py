@@ -17,8 +17,7 @@ from daogym.envs.dao.bids import BID_RISE, STAKE_SPAN
 from daogym.envs.dao.charter import MODES
 from daogym.envs.dao.episode_ledger import EpisodeLedger
 from daogym.envs.dao.governance_layout import Governance, pack_governance
-from daogym.envs.dao.proposal_view import charter_action_fields, charter_fields
-from daogym.envs.dao.steward import steward_events
+from daogym.envs.dao.proposal_view import asked_events, charter_action_fields, charter_fields
 
 from . import kernel
 from . import layout as at
@@ -94,10 +93,11 @@ class LogisticsDomain(RoomedDomain):
         self.governance: Governance | None = None
         if scenario.charter.votes:
             self.governance = pack_governance(
-                scenario.charter, parameters, steps_per_day=1, horizon=self.horizon, treasury=True
-            )
+                scenario.charter, parameters, steps_per_day=1, horizon=self.horizon,
+                treasury_cents=100 * scenario.treasury.reserve_usd,
+            )  # fmt: skip
         voted = self.governance is not None
-        asked = steward_events(scenario.charter)
+        asked = asked_events(scenario.charter)
         self.event_names: tuple[str, ...] = EVENTS + VOTED_EVENTS + asked if voted else EVENTS
         self.out_width = OUT_WIDTH_VOTED + len(asked) if voted else OUT_WIDTH
         self._flags = self._what_there_is()

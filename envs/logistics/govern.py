@@ -43,7 +43,7 @@ def begin_governance(
     low = pi[P_OBSERVED] + first_column(charter_facts(charter), pi)
     begin_charter(
         lane, key, charter, S_GOVERNED, pf, pi, sf, si, low, low + pi[I_OBSERVATION],
-        pi[I_RESERVE_CENTS],
+        pi[I_RESERVE_CENTS], pi[I_HORIZON] - si[lane, pi[S_STEP]],
     )  # fmt: skip
 
 

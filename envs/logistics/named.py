@@ -32,6 +32,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "supply_network_voted": ("supply_network_voted", {}),
     "supply_network_agentic": ("supply_network_agentic", {}),
     "supply_network_steward": ("supply_network_steward", {}),
+    "supply_network_attack": ("supply_network_attack", {}),
 }
 ScenarioSpec = str | Path | Mapping[str, Any] | LogisticsScenario
 

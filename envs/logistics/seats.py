@@ -28,6 +28,7 @@ from daogym.envs.core.shared_control import (
     side_by_side,
 )
 from daogym.envs.core.simulator import Simulator
+from daogym.envs.dao.adversary_seat import with_adversary
 from daogym.envs.dao.governor_seat import event_income, with_governor
 
 from . import layout as at
@@ -57,7 +58,7 @@ def seats(domain: Any) -> Seats:
     """One agent for each place but suppliers, a group for each tier; then one for each carrier.
 
     A place's own money is what it pays and earns (node_money.py), a carrier's what its accounts
-    say (carrier_money.py). A steward's governor comes last.
+    say (carrier_money.py). A steward's governor or an adversary comes last.
 
     Raises:
         ValueError: the domain acts in another mode than "node" or "carrier".
@@ -73,7 +74,8 @@ def seats(domain: Any) -> Seats:
         made = _with_carriers(made, network, domain.observation_fields, domain.action_fields)
     # What the rules take from carriers; all else that the DAO's purse gains is the places'.
     income = event_income(["tariff_usd", "slashed_usd"])
-    return with_governor(made, domain, {*_observed(network), *_UNSEEN}, income)
+    made = with_governor(made, domain, {*_observed(network), *_UNSEEN}, income)
+    return with_adversary(made, domain)
 
 
 def _places(network: Network, seen: FieldSet, done: FieldSet) -> Seats:

@@ -19,6 +19,9 @@ SHORT: dict[str, dict[str, Any]] = {
     "lv_rural_steward": {"base": "lv_rural_steward", "episode_days": 2},
     "gpu_week_steward": {"base": "gpu_week_steward", "episode_days": 2},
     "supply_network_steward": {"base": "supply_network_steward", "horizon_days": 40},
+    "lv_rural_attack": {"base": "lv_rural_attack", "episode_days": 5},
+    "gpu_week_attack": {"base": "gpu_week_attack", "episode_days": 5},
+    "supply_network_attack": {"base": "supply_network_attack", "horizon_days": 40},
 }
 
 
@@ -54,14 +57,15 @@ def test_groups_play_and_what_they_earn_is_told(entry: Any) -> None:
     assert outcome.own.agents == tuple(agent.name for agent in team.agents)
     np.testing.assert_allclose(outcome.money, money, rtol=1e-4)
     np.testing.assert_allclose(outcome.own.returns, own, rtol=1e-3, atol=1e-3 * np.abs(own).max())
-    steward = simulator.scenario.charter.mode == "steward"
-    assert outcome.social.capture == (0.0 if steward else None), "nobody votes, nobody captures"
+    voted = simulator.scenario.charter.votes
+    assert outcome.social.capture == (0.0 if voted else None), "nothing is carried, nobody captures"
     assert 0.0 <= outcome.social.gini <= 1.0
     # Carriers pay tariff and slashes to the DAO; what their stakes forgo is no part of the reward.
     # In the market tenants and the vault have the rest, under a local market the community; what a
-    # governor earns is counted with those who pay it.
+    # governor earns is counted with those who pay it, and an adversary's profit is not the team's.
     mode = entry.options["action_mode"]
     if entry.scenario in ("lv_rural", "supply_network_steward") or mode == "node":
-        paid = [k for k, agent in enumerate(team.agents) if agent.name != "governor"]
+        offices = ("governor", "adversary")
+        paid = [k for k, agent in enumerate(team.agents) if agent.name not in offices]
         shared = outcome.own.returns[:, paid].sum(axis=1)
         np.testing.assert_allclose(shared, outcome.money, rtol=1e-9)

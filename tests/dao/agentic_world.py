@@ -180,7 +180,7 @@ def play(
 ) -> Week:  # fmt: skip
     """A week of `lanes` lanes with seeds `seed`, `seed` + 1, ..."""
     governance = pack_governance(
-        charter, GOVERNED, steps_per_day=DAY, horizon=HORIZON, treasury=True
+        charter, GOVERNED, steps_per_day=DAY, horizon=HORIZON, treasury_cents=10_000_000
     )
     state = {
         name: np.zeros((lanes, *shape), dtype=np.int64)

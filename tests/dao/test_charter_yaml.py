@@ -42,7 +42,7 @@ def accept(path: Path) -> Charter:
     charter = load_yaml(path, World).charter
     charter.values(GOVERNED, modes=("static", "voted", "agentic"), targets=TARGETS)
     if charter.votes:
-        pack_governance(charter, GOVERNED, steps_per_day=96, horizon=672, treasury=True)
+        pack_governance(charter, GOVERNED, steps_per_day=96, horizon=672, treasury_cents=10_000_000)
     return charter
 
 
@@ -331,7 +331,7 @@ def test_named_charters_are_read_by_name_anywhere(name: str, tmp_path: Path) -> 
     again = load_mapping(World(charter=charter).model_dump(mode="json"), World)
     assert hash_model(again.charter) == hash_model(charter)
     if charter.votes:
-        pack_governance(charter, GOVERNED, steps_per_day=96, horizon=672, treasury=True)
+        pack_governance(charter, GOVERNED, steps_per_day=96, horizon=672, treasury_cents=10_000_000)
     assert (charter.stress is not None) == (name in CASES + VARIANTS)
 
 
@@ -347,7 +347,9 @@ def test_a_charter_of_ones_own_is_a_path(tmp_path: Path) -> None:
 
 def packed(charter: Charter) -> tuple[Any, ...]:
     """Everything the kernels see of a charter."""
-    made = pack_governance(charter, GOVERNED, steps_per_day=96, horizon=2000, treasury=True)
+    made = pack_governance(
+        charter, GOVERNED, steps_per_day=96, horizon=2000, treasury_cents=10_000_000
+    )
     return made.ints, made.floats, made.rules, made.electorate.ints, made.electorate.floats
 
 

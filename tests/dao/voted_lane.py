@@ -82,7 +82,7 @@ def record(
 ) -> Record:
     """One lane from its begin, or from amid proposals as episodes begin."""
     governance = pack_governance(
-        charter, GOVERNED, steps_per_day=DAY, horizon=horizon, treasury=True
+        charter, GOVERNED, steps_per_day=DAY, horizon=horizon, treasury_cents=10_000_000
     )
     state = {k: np.zeros(v, dtype=np.int64) for k, v in governance.state_sizes.items()}
     path = np.zeros((steps, len(GOVERNED)))
