@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from daogym.envs.core.compiled import inlined_function, separate_arrays_function
+from daogym.envs.core.compiled import inlined_function, kernel_function, separate_arrays_function
 from daogym.envs.core.fields import Field, FieldSet
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.mathematics import sin_cos
