@@ -27,8 +27,8 @@ def play(simulator: Simulator, shelter: float, call: float) -> tuple[Any, Any, A
     opening = simulator.state("cents").sum(axis=1)
     ended = np.zeros(n, dtype=np.bool_)
     while not ended.all():
-        action = np.zeros((n, ALL_ACTIONS))
-        action[:, : len(ACTIONS)] = story.actions()
+        action = story.actions()
+        assert action.shape == (n, ALL_ACTIONS)
         action[:, len(ACTIONS) :] = shelter, call
         simulator.step(action)
         assert (simulator.state("cents").sum(axis=1) == opening).all()
