@@ -401,7 +401,9 @@ def test_a_pool_never_loses(pool: Pool, amount: int) -> None:
     paid = pool.buy(amount)
     assert pool.tokens * pool.cents >= before[0] * before[1]
     exact = before[1] * amount / (before[0] - amount) / (1 - pool.fee_bps / 10_000)
-    assert exact * (1 - 1e-9) <= paid <= exact * (1 + 1e-9) + 2
+    # Whole cents are rounded up twice, once before the fee is added, which makes that cent dearer.
+    most = 1 + 1 / (1 - pool.fee_bps / 10_000)
+    assert exact * (1 - 1e-9) <= paid <= exact * (1 + 1e-9) + most
     assert pool.sell(amount) <= paid
     assert pool.tokens == before[0] and pool.cents >= before[1]
 

@@ -48,7 +48,7 @@ def accept(path: Path) -> Charter:
 
 REFUSED = [
     # (line, key, words), text
-    (3, "charter.mode", "'static', 'voted', 'agentic' or 'steward'", """
+    (3, "charter.mode", "'static', 'voted', 'agentic', 'steward' or 'attacked'", """
 name: w
 charter:
   mode: anarchic
