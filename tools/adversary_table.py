@@ -22,11 +22,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.vec_env import VecEnv
 
+from daogym.agents.adversary_learner import NETWORKS, learn_the_game
 from daogym.agents.learner import Learner
 from daogym.agents.multi_agent_policy import MultiAgentPolicy
-from daogym.agents.ppo import linear_schedule
 from daogym.envs.adapters.multi_agent import MultiAgentVecEnv
 from daogym.envs.adapters.sb3 import SB3VecEnv
 from daogym.envs.core.simulator import Simulator
@@ -49,7 +48,6 @@ STEPS = {"beanstalk": 196_608, "apathy": 196_608, "late_vote": 393_216}
 OPERATOR_STEPS = 98_304
 LANES, EPISODES = 64, 128
 EVALUATION_SEED = 1_000_000
-NETWORKS = {"net_arch": {"pi": [64, 64], "vf": [64, 64]}, "log_std_init": -0.2}
 
 
 @dataclass(frozen=True)
@@ -65,35 +63,10 @@ class Played:
 # --- learning -------------------------------------------------------------------------------------
 
 
-def learn(
-    policy: type[Any], env: VecEnv, settings: dict[str, Any], seed: int, steps: int
-) -> Learner:
-    """The project's PPO with the settings of all tables."""
-    torch.set_num_threads(1)
-    learner = Learner(
-        policy,
-        env,
-        learning_rate=linear_schedule(1e-3),
-        n_steps=64,
-        batch_size=1024,
-        n_epochs=6,
-        gamma=1.0,
-        gae_lambda=0.99,
-        max_grad_norm=0.5,
-        target_kl=0.05,
-        policy_kwargs=settings,
-        normalise_values=True,
-        seed=seed,
-        device="cpu",
-    )
-    learner.learn(steps)
-    return learner
-
-
 def train(case: str, defences: Sequence[str], seed: int, steps: int) -> Learner:
     """An adversary alone."""
     simulator = make_adversary(case, defences, LANES, stagger=True)
-    return learn(ActorCriticPolicy, SB3VecEnv(simulator), dict(NETWORKS), seed, steps)
+    return learn_the_game(ActorCriticPolicy, SB3VecEnv(simulator), dict(NETWORKS), seed, steps)
 
 
 def train_beside(
@@ -104,7 +77,7 @@ def train_beside(
     agents: Any = CaptureAgents(simulator, (name,), fixed)
     env = MultiAgentVecEnv(agents)
     settings = {**NETWORKS, "critic_key": "obs", "layout": env.layout}
-    learner = learn(MultiAgentPolicy, env, settings, seed, steps)
+    learner = learn_the_game(MultiAgentPolicy, env, settings, seed, steps)
     width = int(np.prod(env.observation_space["state"].shape))  # type: ignore[index]
 
     def policy(observations: NDArray[np.float32]) -> NDArray[np.float32]:

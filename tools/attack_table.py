@@ -23,9 +23,9 @@ import torch
 from numpy.typing import NDArray
 
 import daogym
+from daogym.agents.adversary_learner import NETWORKS, learn_the_game
 from daogym.agents.learner import Learner
 from daogym.agents.multi_agent_policy import MultiAgentPolicy
-from daogym.agents.ppo import linear_schedule
 from daogym.envs.adapters.multi_agent import MultiAgentVecEnv
 from daogym.envs.core.shared_control import SharedControl, only
 from daogym.envs.core.statistics import bootstrap_interval
@@ -46,7 +46,6 @@ RULES: Mapping[str, Mapping[str, Any]] = {
 STEPS = 98_304
 LANES, EPISODES = 64, 64
 EVALUATION_SEED = 1_000_000
-NETWORKS = {"net_arch": {"pi": [64, 64], "vf": [64, 64]}, "log_std_init": -0.2}
 
 
 @dataclass(frozen=True)
@@ -69,26 +68,9 @@ def adversary_of(rules: Mapping[str, Any], lanes: int, **options: Any) -> Any:
 
 def train(rules: Mapping[str, Any], seed: int, steps: int) -> Learner:
     """An adversary that learns alone, by the project's PPO."""
-    torch.set_num_threads(1)
     env = MultiAgentVecEnv(adversary_of(rules, LANES, stagger=True))
-    learner = Learner(
-        MultiAgentPolicy,
-        env,
-        learning_rate=linear_schedule(1e-3),
-        n_steps=64,
-        batch_size=1024,
-        n_epochs=6,
-        gamma=1.0,
-        gae_lambda=0.99,
-        max_grad_norm=0.5,
-        target_kl=0.05,
-        policy_kwargs={**NETWORKS, "critic_key": "obs", "layout": env.layout},
-        normalise_values=True,
-        seed=seed,
-        device="cpu",
-    )
-    learner.learn(steps)
-    return learner
+    settings = {**NETWORKS, "critic_key": "obs", "layout": env.layout}
+    return learn_the_game(MultiAgentPolicy, env, settings, seed, steps)
 
 
 def play(rules: Mapping[str, Any], learner: Learner | None) -> Played:
