@@ -7,7 +7,7 @@ of 2023 (Weng et al., ATC'23).
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field as Setting
 from pydantic import model_validator
@@ -307,7 +307,7 @@ class Operator(StrictModel):
     )
     """Added to ln(bid / reference) in the queue's order, by band."""
     priority_scale: float = Setting(1.5, gt=0.0)
-    admission: tuple[float, ...] = Setting(
+    admission: tuple[Annotated[float, Setting(ge=-5.0, le=5.0)], ...] = Setting(
         (-0.08, 0.0, -0.44, -0.52), min_length=TIERS, max_length=TIERS
     )
     """By GPU class: orders with a lower ln(bid / reference) are rejected where nothing waits ..."""
@@ -332,7 +332,7 @@ class Operator(StrictModel):
     reserve_ratio: float = Setting(1.0, gt=0.0)
     """Collateral ratio up to which the treasury tops up the vault."""
     reserve_scale: float = Setting(0.08, gt=0.0)
-    standby: tuple[float, ...] = Setting(
+    standby: tuple[Annotated[float, Setting(ge=-1.0, le=1.0)], ...] = Setting(
         (-0.02, 0.04, 0.04, -0.05), min_length=TIERS, max_length=TIERS
     )
     """GPUs kept on offer beyond those at work and asked for / GPUs of the class, by class ..."""

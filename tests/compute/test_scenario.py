@@ -34,6 +34,10 @@ def test_named_scenarios_and_their_variants_load(name: str) -> None:
         ({"charter": {"parameters": {"take_rate": 0.1}}}, ("take_rate", "take_rate_share")),
         ({"charter": {"parameters": {"take_rate_share": 0.5}}}, ("0.5", "0.0 to 0.2")),
         ({"token": {"volatility_per_day": float("nan")}}, ("volatility_per_day",)),
+        ({"operator": {"admission": -0.4}}, ("operator.admission", "-0.4")),
+        ({"operator": {"admission": [0.0, 0.0, -6.0, 0.0]}}, ("operator.admission.2", "-6.0")),
+        ({"operator": {"standby": [0.0, 1.5, 0.0, 0.0]}}, ("operator.standby.1", "1.5")),
+        ({"operator": {"standby": [0.0]}}, ("operator.standby", "4")),
         ({"base": "gpu_wek"}, ("gpu_wek", "gpu_week")),
     ],
 )
