@@ -101,20 +101,6 @@ def begin_governance(
 
 
 @kernel_function
-def begin_amid_proposals(
-    key: Any, charter_ints: Int, charter_floats: Float, electorate_ints: Int,
-    electorate_floats: Float, rules: Int, settings: Int, proposals: Int, votes: Int, clock: Int,
-    events: Int, agenda: Int, values: Float,
-) -> None:  # fmt: skip
-    """`begin_governance`, then `pass_earlier_steps`."""
-    begin_governance(charter_ints, rules, settings, proposals, votes, clock, agenda)
-    pass_earlier_steps(
-        key, charter_ints, charter_floats, electorate_ints, electorate_floats, settings, proposals,
-        votes, clock, events, agenda, values,
-    )  # fmt: skip
-
-
-@kernel_function
 def pass_earlier_steps(
     key: Any, charter_ints: Int, charter_floats: Float, electorate_ints: Int,
     electorate_floats: Float, settings: Int, proposals: Int, votes: Int, clock: Int, events: Int,

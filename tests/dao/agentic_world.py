@@ -19,7 +19,12 @@ from daogym.envs.core.random import as_uint64, episode_key, root_keys
 from daogym.envs.dao.ballots import circumstances, wanted_value
 from daogym.envs.dao.charter import Charter, GovernedParameter
 from daogym.envs.dao.electorate_layout import I_IDEALS, I_VOTERS
-from daogym.envs.dao.governance import advance_governance, begin_amid_proposals, quiet_step
+from daogym.envs.dao.governance import (
+    advance_governance,
+    begin_governance,
+    pass_earlier_steps,
+    quiet_step,
+)
 from daogym.envs.dao.governance_columns import (
     A_OWN_LOST,
     A_OWN_WON,
@@ -99,9 +104,12 @@ def play_lanes(
     for lane in range(len(keys)):
         values[:] = start
         key = as_uint64(keys[lane])
-        begin_amid_proposals(
-            key, ints, floats, e_ints, e_floats, rules, settings[lane], proposals[lane],
-            votes[lane], clock[lane], events[lane], agenda[lane], values,
+        begin_governance(
+            ints, rules, settings[lane], proposals[lane], votes[lane], clock[lane], agenda[lane]
+        )  # fmt: skip
+        pass_earlier_steps(
+            key, ints, floats, e_ints, e_floats, settings[lane], proposals[lane], votes[lane],
+            clock[lane], events[lane], agenda[lane], values,
         )  # fmt: skip
         begin_operator(operator[lane])
         begin_accounts(ints, accounts[lane], totals[lane], TREASURY_CENTS)

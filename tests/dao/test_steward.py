@@ -17,7 +17,12 @@ from daogym.envs.core.fields import FieldSet
 from daogym.envs.core.random import episode_key, root_keys
 from daogym.envs.core.strict import ConfigError, StrictModel, load_mapping
 from daogym.envs.dao.charter import Charter, GovernedParameter, load_charter
-from daogym.envs.dao.governance import advance_governance, begin_amid_proposals, quiet_step
+from daogym.envs.dao.governance import (
+    advance_governance,
+    begin_governance,
+    pass_earlier_steps,
+    quiet_step,
+)
 from daogym.envs.dao.governance_columns import A_CHANGES, A_VETOES, VALUE_SCALE
 from daogym.envs.dao.governance_layout import pack_governance
 from daogym.envs.dao.governor_layout import P_TARGET
@@ -51,9 +56,10 @@ def run(
     values: Any, path: Any, seen: Any, rests: Any,
 ) -> None:  # fmt: skip
     """One episode; everything after each step."""
-    begin_amid_proposals(
-        key, ints, floats, e_ints, e_floats, rules, settings, proposals, votes, clock, events,
-        agenda, values,
+    begin_governance(ints, rules, settings, proposals, votes, clock, agenda)
+    pass_earlier_steps(
+        key, ints, floats, e_ints, e_floats, settings, proposals, votes, clock, events, agenda,
+        values,
     )  # fmt: skip
     for step in range(len(shares)):
         write_rests(ints, agenda, rests[step])

@@ -13,8 +13,8 @@ from daogym.envs.core.random import episode_key, root_keys
 from daogym.envs.dao.charter import Charter, GovernedParameter
 from daogym.envs.dao.governance import (
     advance_governance,
-    begin_amid_proposals,
     begin_governance,
+    pass_earlier_steps,
     quiet_step,
 )
 from daogym.envs.dao.governance_columns import C_EARLIER_STEPS
@@ -35,13 +35,12 @@ def run(
     values: Any, path: Any, seen: Any, ballots: Any, clocks: Any, states: Any, agendas: Any,
 ) -> None:  # fmt: skip
     """Record everything after every step."""
+    begin_governance(ints, rules, settings, proposals, votes, clock, agenda)
     if amid:
-        begin_amid_proposals(
-            key, ints, floats, e_ints, e_floats, rules, settings, proposals, votes, clock, events,
-            agenda, values,
+        pass_earlier_steps(
+            key, ints, floats, e_ints, e_floats, settings, proposals, votes, clock, events, agenda,
+            values,
         )  # fmt: skip
-    else:
-        begin_governance(ints, rules, settings, proposals, votes, clock, agenda)
     for step in range(steps):
         # Where nothing is amid anything, every step is done the long way.
         if not (amid and quiet_step(0, 0, agenda.reshape((1, -1)))):
