@@ -51,7 +51,7 @@ class TrainConfig(StrictModel):
         description="reward what the stock gains in a step: a potential, where the domain has one",
     )
     hold_steps: PositiveInt = Field(
-        1, description="steps for which an action holds in training; all other steps are then these"
+        1, description="steps for which an action holds in training; other settings count decisions"
     )
     num_envs: PositiveInt = Field(1024, description="environments stepped in one compiled call")
     threads: PositiveInt = Field(2, description="threads of the simulator")

@@ -80,13 +80,17 @@ def side_by_side(first: OwnMoney, second: OwnMoney) -> OwnMoney:
     )  # fmt: skip
 
 
+def shared_equally(money: Float, agents: int) -> Float:
+    """(N, agents) equal shares of (N,) money."""
+    return np.repeat(money[:, None] / agents, agents, axis=1)
+
+
 def equal_shares(agents: int) -> OwnMoney:
     """An equal share of the team's reward for each of so many agents."""
-
-    def share(money: Float) -> Float:
-        return np.repeat(money[:, None] / agents, agents, axis=1)
-
-    return OwnMoney(lambda s: share(s.rewards), lambda s: share(s.episode_reward))
+    return OwnMoney(
+        lambda s: shared_equally(s.rewards, agents),
+        lambda s: shared_equally(s.episode_reward, agents),
+    )
 
 
 def only(seats: Seats, *names: str) -> Seats:
@@ -220,17 +224,12 @@ class SharedControl(AgentsView):
         """(N, S), valid where an episode ended."""
         return self.simulator.final_observations
 
-    def _equally(self, money: Float) -> Float:
-        share = money / self.layout.n_agents
-        return np.repeat(share[:, None], self.layout.n_agents, axis=1)
-
     @property
     def rewards(self) -> Float:
         """(N, A)."""
-        money = self.seats.money
-        s = self.simulator
+        money, s = self.seats.money, self.simulator
         if money is None:
-            return self._equally(s.rewards)
+            return shared_equally(s.rewards, self.layout.n_agents)
         # A lane that waits for its reset has made no step.
         return np.where(s.stepped[:, None] > 0.0, money.of_step(s), 0.0)
 
@@ -239,14 +238,15 @@ class SharedControl(AgentsView):
         """(N, A); zeros where agents have money of their own."""
         if self.seats.money is not None:
             return np.zeros((self.num_envs, self.layout.n_agents))
-        return self._equally(self.simulator.baselines)
+        return shared_equally(self.simulator.baselines, self.layout.n_agents)
 
     @property
     def episode_rewards(self) -> Float:
         """(N, A), valid where an episode ended."""
-        money = self.seats.money
-        s = self.simulator
-        return self._equally(s.episode_reward) if money is None else money.of_episode(s)
+        money, s = self.seats.money, self.simulator
+        if money is None:
+            return shared_equally(s.episode_reward, self.layout.n_agents)
+        return money.of_episode(s)
 
     def compose(self, actions: Float32) -> Float32:
         """(N, action size of the operator) of (N, A, K), normalised to [-1, 1].

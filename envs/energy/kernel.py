@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from daogym.envs.core.compiled import kernel_entry, kernel_function
 from daogym.envs.core.layout import Float, Int
-from daogym.envs.core.prefetch import LINE_NUMBERS, prefetch
+from daogym.envs.core.prefetch import prefetch_row
 from daogym.envs.core.uncounted import uncounted
 from daogym.envs.dao.lane import (
     RESTS,
@@ -129,13 +129,11 @@ def step_range(
     for first in range(low, high, TILE):
         width = min(TILE, high - first)
         for lane in range(first + width, min(first + 2 * TILE, high)):
-            for k in range(0, sf.shape[1], LINE_NUMBERS):
-                prefetch(sf, lane, k)
+            prefetch_row(sf, lane)
             if len(charter) > 0:
                 prefetch_clock(lane, S_GOVERNED, pi, si)
             else:
-                for k in range(0, si.shape[1], LINE_NUMBERS):
-                    prefetch(si, lane, k)
+                prefetch_row(si, lane)
         for e in range(width):
             lane = first + e
             if flags[0, lane] == 1:
