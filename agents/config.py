@@ -42,9 +42,9 @@ class TrainConfig(StrictModel):
     shadow_lanes: bool = Field(
         False, description="step the zero action in the same worlds: its money is the no-op's"
     )
-    branch_lanes: bool = Field(
+    mirror_lanes: bool = Field(
         False,
-        description="subtract the advantages of the same lanes without noise, from each rollout on",
+        description="pairs of lanes in the same worlds with opposite lasting noise, whole episodes",
     )
     value_stock: bool = Field(
         False,
@@ -116,6 +116,10 @@ class TrainConfig(StrictModel):
     hidden_fields: tuple[str, ...] = Field(
         (), description="observation fields that policy and critic do not get to see"
     )
+    standardise_observations: bool = Field(
+        False,
+        description="scale the first layers by what the zero action sees in an episode, once",
+    )
     log_std_init: Annotated[float, Field(ge=-10.0, le=2.0)] = Field(
         -0.5,
         description="log of the first deviation of an action, or with use_sde of its noise",
@@ -186,6 +190,24 @@ class TrainConfig(StrictModel):
             raise ValueError(
                 f"sde_sample_freq is {self.sde_sample_freq}, but without use_sde=true the noise is "
                 "drawn anew in every step"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _mirrored_lanes_are_pairs(self) -> TrainConfig:
+        if self.mirror_lanes and (not self.use_sde or self.num_envs % 2 or self.cost_limits):
+            raise ValueError(
+                "mirror_lanes is true, expected use_sde=true, an even num_envs and no cost_limits; "
+                f"got use_sde={str(self.use_sde).lower()}, num_envs={self.num_envs}, "
+                f"cost_limits={self.cost_limits}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _first_layers_to_standardise(self) -> TrainConfig:
+        if self.standardise_observations and not self.net_arch:
+            raise ValueError(
+                "standardise_observations is true, but net_arch is empty: no hidden layer to scale"
             )
         return self
 

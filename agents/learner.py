@@ -6,7 +6,7 @@ with every setting at its default its weights are SB3's, bit for bit.
 - IPPO, MAPPO: `MultiAgentPolicy` on a `MultiAgentVecEnv`; rows of absent agents are left out.
 - Settings of MAPPO (Yu et al. 2022): `normalise_values`, `huber_delta`, `clip_by_group`.
 - PPO-Lagrangian: `cost_limits`, see `constraints.py`.
-- A baseline of the same worlds without the noise: `branch_env`, see `branch.py`.
+- Pairs of lanes in the same worlds with opposite noise: `mirror_lanes`, see `mirrors.py`.
 
 From its environment it reads, where they are needed, arrays of the last step: `costs` with
 `cost_names` and `episode_steps`, `acted`, `truncated_rows` with `final_observations`.
@@ -27,8 +27,8 @@ from stable_baselines3.common.utils import explained_variance, obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 from torch.nn.functional import huber_loss, mse_loss
 
-from .branch import Branch
 from .constraints import Constraints
+from .mirrors import mirror_noise, mirrored_advantages
 from .rollout import LearnerBuffer, LearnerDictBuffer
 from .value_scale import ValueScale
 
@@ -45,11 +45,12 @@ class Learner(PPO):
         huber_delta: the value loss is linear beyond this error; none: the squared error. In
             standard deviations where values are normalised.
         clip_by_group: clip the gradients of actor and critic apart, each to `max_grad_norm`.
-        branch_env: a second face like `env`, whose lanes take the mean action from each rollout's
-            start; their advantages are subtracted.
+        mirror_lanes: rows i and i + N / 2 of `env` meet the same worlds: explore them by opposite
+            noise, and learn from what one earned more. A rollout is one whole episode.
 
     Raises:
-        ValueError: a limit of a cost that the environment does not report.
+        ValueError: a limit of a cost that the environment does not report; mirrored lanes without
+            `use_sde`, of an odd number or with limits.
     """
 
     rollout_buffer: LearnerBuffer
@@ -67,7 +68,7 @@ class Learner(PPO):
         normalise_values: bool = False,
         huber_delta: float | None = None,
         clip_by_group: bool = False,
-        branch_env: VecEnv | None = None,
+        mirror_lanes: bool = False,
         **options: Any,
     ) -> None:
         self.cost_limits = dict(cost_limits or {})
@@ -77,8 +78,13 @@ class Learner(PPO):
         self.value_scale = ValueScale() if normalise_values else None
         self.constraints: Constraints | None = None
         self._episode_costs: NDArray[Any] = np.zeros(len(self.cost_limits))
+        self.mirror_lanes = mirror_lanes
         super().__init__(policy, env, *arguments, **options)
-        self.branch = None if branch_env is None else Branch(branch_env, self.policy)
+        if mirror_lanes and (not self.use_sde or self.n_envs % 2 or self.cost_limits):
+            raise ValueError(
+                "mirror_lanes: use_sde, an even number of lanes and no cost_limits expected, got "
+                f"use_sde={self.use_sde}, {self.n_envs} lanes, cost_limits={self.cost_limits}"
+            )
 
     def _setup_model(self) -> None:
         is_dict = isinstance(self.observation_space, spaces.Dict)
@@ -156,13 +162,11 @@ class Learner(PPO):
         # Checkpoints are written here: noise that lasts is drawn after them, as on resuming.
         callback.on_rollout_start()
         if self.use_sde:
-            self.policy.reset_noise(env.num_envs)
-        if self.branch is not None:
-            self.branch.begin(env)
+            self._reset_noise(env.num_envs)
 
         for n_steps in range(n_rollout_steps):
             if self.use_sde and self.sde_sample_freq > 0 and n_steps % self.sde_sample_freq == 0:
-                self.policy.reset_noise(env.num_envs)
+                self._reset_noise(env.num_envs)
             with torch.no_grad():
                 obs_tensor = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
                 actions, values, log_probs = self.policy(obs_tensor)
@@ -180,8 +184,6 @@ class Learner(PPO):
                     )
 
             new_obs, rewards, dones, infos = env.step(clipped_actions)
-            if self.branch is not None:
-                self.branch.step(self.gamma)
 
             self.num_timesteps += env.num_envs
             callback.update_locals(locals())
@@ -209,10 +211,10 @@ class Learner(PPO):
         rollout_buffer.compute_returns_and_advantage(
             last_values=self._predict_values(last), dones=dones
         )
-        if self.branch is not None:
+        if self.mirror_lanes:
             # The critic's targets are the lanes' own.
-            rollout_buffer.advantages -= self.branch.advantages(
-                rollout_buffer.episode_starts, dones, self.gamma, self.gae_lambda
+            rollout_buffer.advantages = mirrored_advantages(
+                rollout_buffer.rewards, rollout_buffer.episode_starts, dones
             )
         if self.constraints is not None:
             last_costs = self.constraints.values(self._critic_features(last))
@@ -221,6 +223,11 @@ class Learner(PPO):
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
+
+    def _reset_noise(self, rows: int) -> None:
+        self.policy.reset_noise(rows)
+        if self.mirror_lanes:
+            mirror_noise(self.policy)
 
     def _bootstrap_row_by_row(
         self, rewards: NDArray[Any], dones: NDArray[np.bool_], infos: list[Any]

@@ -43,7 +43,7 @@ def policy_settings(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def make_ppo(config: TrainConfig, env: VecEnv, branch_env: VecEnv | None = None) -> Learner:
+def make_ppo(config: TrainConfig, env: VecEnv) -> Learner:
     """A PPO learner on ``env``; seeds the global random states, as SB3 does."""
     torch.set_num_threads(config.torch_threads)
     rate: float | Callable[[float], float] = config.learning_rate
@@ -83,5 +83,5 @@ def make_ppo(config: TrainConfig, env: VecEnv, branch_env: VecEnv | None = None)
         normalise_values=config.normalise_values,
         huber_delta=config.huber_delta,
         clip_by_group=config.clip_by_group,
-        branch_env=branch_env,
+        mirror_lanes=config.mirror_lanes,
     )

@@ -30,6 +30,7 @@ from .progress import Progress
 from .report import currency_of
 from .runs import RunDirectory, RunError, versions
 from .scoring import score_of
+from .standardise import observed, standardise_inputs
 
 MakeEnv = Callable[..., VecEnv]
 
@@ -119,7 +120,6 @@ def _learn(
     _check(config, simulator)
     seen = seen_numbers(simulator.observation_fields, config.hidden_fields)
     env: VecEnv
-    branch_env: VecEnv | None = None
     keeper: Any
     if config.has_agents:
         view = simulator.domain.as_agents(simulator)
@@ -130,9 +130,9 @@ def _learn(
     else:
         shaped: dict[str, Any] = {"stock_discount": config.gamma} if config.value_stock else {}
         shaped |= {"control_variate": config.control_variate, "hold_steps": config.hold_steps}
+        if config.mirror_lanes:
+            shaped["in_pairs"] = True
         env = make_env(simulator, **shaped)
-        if config.branch_lanes:
-            branch_env = make_env(_make_lanes(config, make_simulator), **shaped)
         keeper = PolicyKeeper(contract_of(simulator, config.training_hash), config.activation)
     if checkpoint is None:
         _describe_run(config, run, simulator)
@@ -146,10 +146,18 @@ def _learn(
 
     # The learner is seeded after everything else was made, and a checkpoint is put back last:
     # nothing in between may draw from the global random states.
-    model = make_ppo(config, env, branch_env)
+    model = make_ppo(config, env)
     hide_fields(model.policy, seen)
     if model.constraints is not None:
         hide_from(model.constraints.critic, seen)
+    if config.standardise_observations and checkpoint is None:
+        seen_as = observed(_make_lanes(config, make_simulator), config.hold_steps)
+        extractor = model.policy.mlp_extractor
+        networks = [extractor.policy_net, extractor.value_net]
+        if model.constraints is not None:
+            networks.append(model.constraints.critic)
+        for network in networks:
+            standardise_inputs(network, *seen_as)
     resumed_at = None if checkpoint is None else checkpoint[1]["learner"]["num_timesteps"]
     model.set_logger(make_logger(run.path, metrics, config.tensorboard, resumed_at))
     remaining = config.total_steps
@@ -180,7 +188,7 @@ def _make_lanes(config: TrainConfig, make_simulator: MakeSimulator) -> Any:
         threads=config.threads,
         split=config.split,
         action_mode=config.action_mode,
-        stagger=True,
+        stagger=not config.mirror_lanes,
         **options,
     )
 
@@ -195,12 +203,16 @@ def _check(config: TrainConfig, simulator: Any) -> None:
     if config.value_stock and not hasattr(simulator.domain, "stock_value"):
         name = simulator.domain.name
         raise ConfigError("training", "value_stock", f"the domain {name!r} values no stock")
-    for key in ("hidden_fields", "warm_start", "value_stock", "branch_lanes"):
+    for key in ("hidden_fields", "warm_start", "value_stock", "standardise_observations"):
         if config.has_agents and getattr(config, key):
             raise ConfigError("training", key, f"not with algo={config.algo}")
-    if config.branch_lanes and (config.cost_limits or config.normalise_values):
-        other = "cost_limits" if config.cost_limits else "normalise_values"
-        raise ConfigError("training", "branch_lanes", f"not with {other}")
+    decisions = config.n_steps * config.hold_steps
+    if config.mirror_lanes and decisions != simulator.horizon:
+        raise ConfigError(
+            "training", "mirror_lanes",
+            f"a rollout is one episode: n_steps * hold_steps = {simulator.horizon} expected, got "
+            f"{config.n_steps} * {config.hold_steps} = {decisions}",
+        )  # fmt: skip
     if config.hold_steps >= max(simulator.horizon, 2):
         raise ConfigError(
             "training", "hold_steps",

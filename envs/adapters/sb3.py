@@ -35,6 +35,7 @@ class SB3VecEnv(BatchVecEnv):
         hold_steps: steps of the simulator for which an action holds; rewards and costs are their
             sums, and what follows an episode's end inside them is nobody's. A learner then takes
             one decision where the simulator takes this many steps.
+        in_pairs: lane i and lane i + N / 2 meet the same worlds.
 
     stable-baselines3 keeps observations and dones until after the next step, so two buffers of
     each alternate; it adds to rewards in place, so those are copies. Infos are one shared
@@ -49,8 +50,8 @@ class SB3VecEnv(BatchVecEnv):
         truncated_rows: (N,) bool, those whose episode was cut short.
 
     Raises:
-        ValueError: the simulator resets in another mode, its domain values no stock, or
-            `hold_steps` is below 1 or as long as an episode.
+        ValueError: the simulator resets in another mode, its domain values no stock, `hold_steps`
+            is below 1 or as long as an episode, or there are pairs of an odd number of lanes.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class SB3VecEnv(BatchVecEnv):
         discrete: bool | int = False,
         stock_discount: float | None = None,
         hold_steps: int = 1,
+        in_pairs: bool = False,
     ) -> None:
         if simulator.autoreset != "same_step":
             raise ValueError(f"same_step autoreset expected, got {simulator.autoreset!r}")
@@ -73,6 +75,11 @@ class SB3VecEnv(BatchVecEnv):
             raise ValueError(
                 f"hold_steps: 1 to {max(simulator.horizon, 2) - 1} expected, got {hold_steps}"
             )
+        if in_pairs and simulator.num_envs % 2:
+            raise ValueError(
+                f"in_pairs: an even number of lanes expected, got {simulator.num_envs}"
+            )
+        self.in_pairs = in_pairs
         self.hold_steps = hold_steps
         self.stock_discount = stock_discount
         self._worth = np.zeros(simulator.num_envs)
@@ -117,7 +124,11 @@ class SB3VecEnv(BatchVecEnv):
     def reset(self) -> NDArray[np.float32]:
         """Begin episodes in all lanes, with the seed given to `seed` if any."""
         seed = self._seeds[0]
-        self.simulator.reset(seed=seed)
+        if self.in_pairs:
+            first = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+            self.simulator.reset(seed=[first + i for i in range(self.num_envs // 2)] * 2)
+        else:
+            self.simulator.reset(seed=seed)
         self._reset_seeds()
         self._reset_options()
         self._worth = self._stock_value()

@@ -282,3 +282,22 @@ def test_a_held_action_sums_what_its_steps_bring(hold: int) -> None:
     assert ends >= N and held.episode_steps == single.episode_steps / hold
     with pytest.raises(ValueError, match="hold_steps: 1 to 95 expected, got 96"):
         make(hold_steps=96)
+
+
+def test_lanes_in_pairs_meet_the_same_worlds_in_all_episodes() -> None:
+    half = 4
+    face = make(2 * half, in_pairs=True, stagger=False)
+    face.seed(3)
+    observations = face.reset()
+    draw = np.random.default_rng(2)
+    different = 0
+    for _ in range(2 * face.simulator.horizon + 3):
+        same = [observations[i].tobytes() for i in range(half)]
+        assert same == [observations[i + half].tobytes() for i in range(half)]
+        different += len(set(same)) == half
+        actions = draw.uniform(-1, 1, (half, face.simulator.action_size)).astype(np.float32)
+        observations, rewards, _, _ = face.step(np.concatenate([actions, actions]))
+        assert np.array_equal(rewards[:half], rewards[half:])
+    assert different > face.simulator.horizon, "pairs differ from each other"
+    with pytest.raises(ValueError, match="in_pairs: an even number of lanes expected, got 3"):
+        SB3VecEnv(daogym.make_simulator("lv_rural", 3), in_pairs=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -45,6 +46,10 @@ def test_shipped_files_hold_overrides_only(path: Path) -> None:
         ("cost_limits={overload_kwh: -3}", "cost_limits.overload_kwh"),
         ("team_share=1.5", "team_share"),
         ("sde_sample_freq=8", "without use_sde=true"),
+        (
+            "mirror_lanes=true",
+            "expected use_sde=true, an even num_envs and no cost_limits; got use_sde=f",
+        ),
         ("run_root=", "run_root"),
         ("learning_rate=.nan", "learning_rate"),
     ],
@@ -52,6 +57,18 @@ def test_shipped_files_hold_overrides_only(path: Path) -> None:
 def test_a_mistake_is_named(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_mapping({}, TrainConfig, overrides=[override])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mirror_lanes": True, "use_sde": True, "num_envs": 7, "batch_size": 7}, "num_envs=7"),
+        ({"standardise_observations": True, "net_arch": []}, "no hidden layer to scale"),
+    ],
+)
+def test_settings_that_do_not_go_together(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_mapping(settings, TrainConfig)
 
 
 def test_a_resolved_file_gives_the_same_settings(

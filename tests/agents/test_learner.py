@@ -13,6 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from daogym.agents.learner import Learner
+from daogym.agents.mirrors import mirrored_advantages
 from daogym.agents.multi_agent_policy import MultiAgentPolicy
 from daogym.agents.rollout import advantages_of
 from daogym.agents.value_scale import ValueScale
@@ -270,58 +271,114 @@ def test_an_impossible_limit_is_refused(toy: Any, limits: dict[str, float], mess
         toy_model(toy, cost_limits=limits)
 
 
-def branched(toy: Any, envs: int, **options: Any) -> Any:
-    env, branch = (SB3VecEnv(toy.make_simulator(num_envs=envs, stagger=True)) for _ in range(2))
-    settings = {"n_steps": 12, "batch_size": 12 * envs, "n_epochs": 1, "gae_lambda": 0.9} | options
-    return Learner("MlpPolicy", env, seed=1, device="cpu", branch_env=branch, **settings)
+def mirrored(toy: Any, envs: int, **options: Any) -> Any:
+    env = SB3VecEnv(toy.make_simulator(num_envs=envs, stagger=False), in_pairs=True)
+    settings = {"n_steps": 12, "batch_size": 12 * envs, "n_epochs": 1} | options
+    return Learner(
+        "MlpPolicy", env, seed=1, device="cpu", use_sde=True, mirror_lanes=True, **settings
+    )
 
 
-class KeepAdvantages(BaseCallback):
-    """Advantages and returns as the learner will use them, before they are turned round."""
+class KeepRollouts(BaseCallback):
+    """Rollouts as the learner will use them, before they are turned round."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[Any] = []
+        self.found: list[dict[str, Any]] = []
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
         buffer: Any = self.model.rollout_buffer  # type: ignore[attr-defined]
-        self.found.append((buffer.advantages.copy(), buffer.returns - buffer.values))
+        tensor = torch.as_tensor(buffer.observations).flatten(0, 1)
+        mean = self.model.policy.get_distribution(tensor).mode().detach().numpy()  # type: ignore[operator]
+        self.found.append(
+            {
+                "observations": buffer.observations.copy(),
+                "noise": buffer.actions - mean.reshape(buffer.actions.shape),
+                "rewards": buffer.rewards.copy(),
+                "advantages": buffer.advantages.copy(),
+            }
+        )
 
 
-def test_a_branch_takes_away_all_but_what_the_noise_did(toy: Any) -> None:
-    """Nothing is left where actions have no noise; the critic's targets stay the lanes' own."""
-    for log_std, most in ((-20.0, 1e-5), (0.0, np.inf)):
-        model = branched(toy, 16, policy_kwargs={"log_std_init": log_std}, learning_rate=1e-12)
-        keep = KeepAdvantages()
-        model.learn(16 * 12 * 3, callback=keep)
-        for advantages, own in keep.found:
-            assert np.abs(advantages).max() < most
-            assert np.abs(own).max() > 0.1
-            if log_std == 0.0:
-                assert np.abs(advantages).max() > 0.1
+def test_mirrored_lanes_meet_the_same_worlds_with_opposite_noise(toy: Any) -> None:
+    keep = KeepRollouts()
+    mirrored(toy, 16, policy_kwargs={"log_std_init": -1.0}).learn(16 * 12 * 3, callback=keep)
+    seen_starts = set()
+    for rollout in keep.found:
+        one, other = rollout["observations"][:, :8], rollout["observations"][:, 8:]
+        assert np.array_equal(one[0], other[0])
+        assert np.array_equal(one[..., 2], other[..., 2]), "the price now, in all steps"
+        assert rollout["noise"][0, :8] == pytest.approx(-rollout["noise"][0, 8:], abs=1e-6)
+        assert np.abs(rollout["noise"][0]).min() > 0.0
+        earned = rollout["rewards"].sum(axis=0)
+        more = 0.5 * (earned[:8] - earned[8:])
+        assert np.abs(more).max() > 0.0
+        expected = np.broadcast_to(np.concatenate([more, -more]), (12, 16))
+        assert rollout["advantages"] == pytest.approx(expected, abs=1e-5)
+        seen_starts.add(one[0].tobytes())
+    assert len(seen_starts) == 3, "each rollout is another episode"
 
 
-def test_a_branch_leaves_the_gradient_s_mean_as_it_is(toy: Any) -> None:
-    """The mean of many rollouts' advantages times scores, with the branch and without it."""
-    model = branched(toy, 512, policy_kwargs={"log_std_init": -1.0}, learning_rate=1e-12)
-    scores: list[Any] = []
+def test_nothing_is_learnt_from_luck(toy: Any) -> None:
+    """Where actions have no noise, both of a pair earn the same."""
+    keep = KeepRollouts()
+    model = mirrored(toy, 16, policy_kwargs={"log_std_init": -20.0}, learning_rate=1e-12)
+    model.learn(16 * 12 * 2, callback=keep)
+    for rollout in keep.found:
+        assert rollout["rewards"].sum(axis=0).std() > 0.1
+        assert np.abs(rollout["advantages"]).max() < 1e-5
 
-    class KeepScores(KeepAdvantages):
-        def _on_rollout_end(self) -> None:
-            super()._on_rollout_end()
-            buffer: Any = self.model.rollout_buffer  # type: ignore[attr-defined]
-            tensor = torch.as_tensor(buffer.observations)
-            mean = self.model.policy.get_distribution(tensor.flatten(0, 1)).mode()
-            noise = buffer.actions - mean.detach().numpy().reshape(buffer.actions.shape)
-            scores.append(noise[..., 0])
 
-    keep = KeepScores()
-    model.learn(512 * 12 * 30, callback=keep)
-    branch = np.array([(a * z).mean() for (a, _), z in zip(keep.found, scores, strict=True)])
-    own = np.array([(a * z).mean() for (_, a), z in zip(keep.found, scores, strict=True)])
-    gap = branch - own
-    assert abs(gap.mean()) < 4.0 * gap.std(ddof=1) / len(gap) ** 0.5
-    assert branch.var() < own.var(), "and the noise of the estimate is smaller"
+def test_mirrored_lanes_learn_what_whole_episodes_earn(toy: Any) -> None:
+    """One step along advantage times score, as the loss has it, against what a step that way and
+    one the other way earn in the same worlds."""
+    model = mirrored(toy, 4096, policy_kwargs={"log_std_init": -3.0}, learning_rate=1e-12)
+    keep = KeepRollouts()
+    model.learn(4096 * 12 * 4, callback=keep)
+    policy = model.policy
+    tensor = torch.as_tensor(np.concatenate([r["observations"] for r in keep.found]))
+    with torch.no_grad():
+        latent = policy.mlp_extractor.forward_actor(tensor)
+    score = np.concatenate([r["advantages"] * r["noise"][..., 0] for r in keep.found])
+    direction = torch.einsum("tn,tnd->d", torch.as_tensor(score), latent)
+    direction /= direction.norm()
+
+    def earned(step: float) -> Any:
+        env = SB3VecEnv(toy.make_simulator(num_envs=4096, stagger=False), in_pairs=True)
+        env.seed(1)
+        observations: Any = env.reset()
+        total = np.zeros(4096)
+        for _ in range(12):
+            with torch.no_grad():
+                tensor = torch.as_tensor(observations)
+                mean = policy.get_distribution(tensor).mode()
+                mean = (
+                    mean + step * (policy.mlp_extractor.forward_actor(tensor) @ direction)[:, None]
+                )
+            observations, rewards, _, _ = env.step(np.clip(mean.numpy(), -1.0, 1.0))
+            total += rewards
+        return total[:2048]
+
+    for forth, back in ((0.1, -0.1), (0.1, 0.0), (0.0, -0.1)):
+        gain = earned(forth) - earned(back)
+        assert gain.mean() > 4.0 * gain.std() / len(gain) ** 0.5 > 0.0
+
+
+def test_a_rollout_of_mirrored_lanes_is_one_episode() -> None:
+    rewards, starts = np.zeros((3, 4), dtype=np.float32), np.zeros((3, 4), dtype=np.float32)
+    with pytest.raises(ValueError, match=r"3 decisions is one episode .* lanes \[0, 1, 2, 3\]"):
+        mirrored_advantages(rewards, starts, np.ones(4, dtype=bool))
+    starts[0] = 1.0
+    with pytest.raises(ValueError, match=r"lanes \[2\] began or ended one elsewhere"):
+        mirrored_advantages(rewards, starts, np.array([True, True, False, True]))
+
+
+@pytest.mark.parametrize("options", [{"use_sde": False}, {"cost_limits": {"overfill_kwh": 1.0}}])
+def test_mirrored_lanes_need_lasting_noise_and_no_limits(toy: Any, options: Any) -> None:
+    env = SB3VecEnv(toy.make_simulator(num_envs=4, stagger=False), in_pairs=True)
+    settings = {"use_sde": True, "n_steps": 12, "batch_size": 48} | options
+    with pytest.raises(ValueError, match="mirror_lanes: use_sde, an even number of lanes"):
+        Learner("MlpPolicy", env, mirror_lanes=True, device="cpu", **settings)

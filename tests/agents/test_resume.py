@@ -73,14 +73,15 @@ LIMITED = {
     "clip_by_group": True,
 }
 LASTING = {"use_sde": True, "sde_sample_freq": 5, "log_std_init": -2.0}
+MIRRORED = {"use_sde": True, "mirror_lanes": True, "standardise_observations": True}
 TOY = {"total_steps": 12 * 64 * 12, "eval_every_steps": 12 * 64 * 3, "tensorboard": True}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("world", "settings"),
-    [("toy", TOY | LIMITED | LASTING), ("grid", GRID)],
-    ids=["toy with limits and lasting noise", "grid"],
+    [("toy", TOY | LIMITED | LASTING), ("toy", TOY | MIRRORED), ("grid", GRID)],
+    ids=["toy with limits and lasting noise", "toy with mirrored lanes", "grid"],
 )
 def test_a_run_killed_twice_ends_with_the_weights_of_an_unbroken_run(
     toy_config: Callable[..., TrainConfig],
