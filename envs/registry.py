@@ -146,6 +146,7 @@ def make_simulator(
     episode_days: int | None = None,
     chain_days: int | None = None,
     shadow: bool = False,
+    specialise: bool = False,
 ) -> Simulator:
     """A batched simulator of a scenario.
 
@@ -160,7 +161,7 @@ def make_simulator(
         action_mode: of the domain; the energy grid has "fleet" (default) and "device", the compute
             market "operator" (default), "scheduler" and "provider", a supply network "base_stock",
             "anticipating", "node", "carrier" and "orders" (default: the scenario's).
-        autoreset, stagger, carry: see `Simulator`.
+        autoreset, stagger, carry, specialise: see `Simulator`.
         episode_days: overrides the scenario's.
         chain_days: one episode of this many days in a row, for continuous operation; observations
             go on counting the scenario's own episodes (see `EnergyDomain`).
@@ -196,8 +197,9 @@ def make_simulator(
         )
     made = ShadowedSimulator if shadow else Simulator
     return made(
-        domain, num_envs, threads=threads, autoreset=autoreset, stagger=stagger, carry=carry
-    )
+        domain, num_envs, threads=threads, autoreset=autoreset, stagger=stagger, carry=carry,
+        specialise=specialise,
+    )  # fmt: skip
 
 
 def make_multi_agent(

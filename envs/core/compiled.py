@@ -111,6 +111,15 @@ class _SourceHashCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
 class _SourceHashCache(FunctionCache):  # type: ignore[misc]
     _impl_class = _SourceHashCacheImpl
 
+    def __init__(self, py_func: Callable[..., Any], key: str) -> None:
+        super().__init__(py_func)
+        self._key = key
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        """Numba's own hashes what a closure holds, which for a compiled function is never twice
+        the same; the folder's name stands for all code, and the key for what was compiled in."""
+        return sig, codegen.magic_tuple(), self._key
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Machine code from disk; None where there is none or the folder cannot be read."""
         with contextlib.suppress(OSError):
@@ -173,8 +182,13 @@ def _compiled_once(
     return compiled  # type: ignore[no-any-return]
 
 
-def kernel_entry(*, parallel: bool = False) -> Callable[[F], F]:
-    """A function called from Python; its machine code is kept in `compiled_folder`."""
+def kernel_entry(*, parallel: bool = False, key: str = "") -> Callable[[F], F]:
+    """A function called from Python; its machine code is kept in `compiled_folder`.
+
+    Args:
+        key: names what else than its source and the types of its arguments the code depends on,
+            see `specialised.py`.
+    """
 
     def decorate(function: F) -> F:
         entry = numba.njit(
@@ -182,7 +196,7 @@ def kernel_entry(*, parallel: bool = False) -> Callable[[F], F]:
             pipeline_class=EntryCompiler,
         )(function)  # fmt: skip
         if not numba.config.DISABLE_JIT:
-            entry._cache = _SourceHashCache(function)
+            entry._cache = _SourceHashCache(function, key)
         return entry  # type: ignore[no-any-return]
 
     return decorate

@@ -34,9 +34,11 @@ class ShadowedSimulator(Simulator):
         autoreset: Autoreset = "same_step",
         stagger: bool = False,
         carry: bool = False,
+        specialise: bool = False,
     ) -> None:
         options: Any = {
-            "threads": threads, "autoreset": autoreset, "stagger": stagger, "carry": carry
+            "threads": threads, "autoreset": autoreset, "stagger": stagger, "carry": carry,
+            "specialise": specialise,
         }  # fmt: skip
         super().__init__(domain, num_envs, **options)
         self.shadow = Simulator(domain, num_envs, **options)

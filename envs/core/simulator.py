@@ -79,12 +79,15 @@ class Simulator:
         stagger: each lane's first episode begins at a random step, so that training sees all
             phases of an episode mixed.
         carry: an episode continues where the last one ended (continuous operation).
+        specialise: compile the scenario's sizes and tables in (`specialised.py`): the same numbers,
+            faster, after a compilation that other scenarios have no use for.
 
     The arrays named in docs/architecture.md are views of preallocated blocks, overwritten by
     every step; copy what you keep.
 
     Raises:
-        ValueError: `num_envs` or `threads` below 1, or an unknown `autoreset`.
+        ValueError: `num_envs` or `threads` below 1, an unknown `autoreset`, or `specialise` with a
+            domain that has no `specialised_step`.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Simulator:
         autoreset: Autoreset = "same_step",
         stagger: bool = False,
         carry: bool = False,
+        specialise: bool = False,
     ) -> None:
         if num_envs < 1 or threads < 1:
             raise ValueError(f"num_envs and threads must be >= 1, got {num_envs} and {threads}")
@@ -123,7 +127,8 @@ class Simulator:
         self._tables = domain.tables
         self._reset_tables = domain.reset_tables
         self._parallel = self.threads > 1 and num_envs >= _PARALLEL_FROM
-        self._step = domain.step_parallel if self._parallel else domain.step_serial
+        self._specialise = specialise
+        self._step = self._step_entry()
         self._n_chunk = 8 * self.threads if self._parallel else 1
         self._name_views()
         self._seeded = False
@@ -140,9 +145,17 @@ class Simulator:
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state)
-        self._step = self.domain.step_parallel if self._parallel else self.domain.step_serial
+        self._step = self._step_entry()
         self._name_views()
         self._compile()
+
+    def _step_entry(self) -> Any:
+        domain: Any = self.domain
+        if not self._specialise:
+            return domain.step_parallel if self._parallel else domain.step_serial
+        if not hasattr(domain, "specialised_step"):
+            raise ValueError(f"specialise: domain {domain.name!r} has no `specialised_step`")
+        return domain.specialised_step(self._pi)[self._parallel]
 
     def _name_views(self) -> None:
         """The public arrays, as views of the blocks."""

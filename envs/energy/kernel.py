@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from daogym.envs.core.compiled import kernel_entry, kernel_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.prefetch import prefetch_row
+from daogym.envs.core.specialised import Entries, specialiser
 from daogym.envs.core.uncounted import uncounted
 from daogym.envs.dao.lane import (
     RESTS,
@@ -224,35 +225,43 @@ def step_range(
     return kept
 
 
-@kernel_entry()
-def step_serial(
-    n_chunk: int, pf: Float, pi: Int, rows: Float32, world: Float, price_hours: Float, days: Float,
-    charter: Any, sf: Float, si: Int, actions: Float32, observations: Float32, out: Float,
-    flags: Flags,
-) -> None:  # fmt: skip
-    """Step all environments on the calling thread."""
-    step_range(
-        0, len(si), pf, pi, rows, world, price_hours, days, uncounted(charter), sf, si, actions,
-        observations, out, flags,
-    )  # fmt: skip
+def step_entries(step: Any, key: str) -> Entries:
+    """The entries that run `step`, a `step_range`; see core/specialised.py."""
 
-
-@kernel_entry(parallel=True)
-def step_parallel(
-    n_chunk: int, pf: Float, pi: Int, rows: Float32, world: Float, price_hours: Float, days: Float,
-    charter: Any, sf: Float, si: Int, actions: Float32, observations: Float32, out: Float,
-    flags: Flags,
-) -> None:  # fmt: skip
-    """Step all environments, `n_chunk` pieces of whole tiles over Numba's threads."""
-    n = len(si)
-    tiles = (n + TILE - 1) // TILE
-    for chunk in prange(n_chunk):
-        low = chunk * tiles // n_chunk * TILE
-        high = min((chunk + 1) * tiles // n_chunk * TILE, n)
-        step_range(
-            low, high, pf, pi, rows, world, price_hours, days, uncounted(charter), sf, si, actions,
+    @kernel_entry(key=key)
+    def step_serial(
+        n_chunk: int, pf: Float, pi: Int, rows: Float32, world: Float, price_hours: Float,
+        days: Float, charter: Any, sf: Float, si: Int, actions: Float32, observations: Float32,
+        out: Float, flags: Flags,
+    ) -> None:  # fmt: skip
+        """Step all environments on the calling thread."""
+        step(
+            0, len(si), pf, pi, rows, world, price_hours, days, uncounted(charter), sf, si, actions,
             observations, out, flags,
         )  # fmt: skip
+
+    @kernel_entry(parallel=True, key=key)
+    def step_parallel(
+        n_chunk: int, pf: Float, pi: Int, rows: Float32, world: Float, price_hours: Float,
+        days: Float, charter: Any, sf: Float, si: Int, actions: Float32, observations: Float32,
+        out: Float, flags: Flags,
+    ) -> None:  # fmt: skip
+        """Step all environments, `n_chunk` pieces of whole tiles over Numba's threads."""
+        n = len(si)
+        tiles = (n + TILE - 1) // TILE
+        for chunk in prange(n_chunk):
+            low = chunk * tiles // n_chunk * TILE
+            high = min((chunk + 1) * tiles // n_chunk * TILE, n)
+            step(
+                low, high, pf, pi, rows, world, price_hours, days, uncounted(charter), sf, si,
+                actions, observations, out, flags,
+            )  # fmt: skip
+
+    return step_serial, step_parallel
+
+
+step_serial, step_parallel = step_entries(step_range, "")
+specialised_step = specialiser(step_entries, step_range)
 
 
 @kernel_entry()

@@ -64,6 +64,7 @@ class LogisticsDomain(RoomedDomain):
     term_names, cost_names = TERMS, COSTS
     step_serial = staticmethod(kernel.step_serial)
     step_parallel = staticmethod(kernel.step_parallel)
+    specialised_step = staticmethod(kernel.specialised_step)
     reset_lanes = staticmethod(kernel.reset_lanes)
 
     def __init__(

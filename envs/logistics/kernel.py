@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from daogym.envs.core.compiled import kernel_entry, kernel_function, separate_arrays_function
 from daogym.envs.core.layout import Float, Int
 from daogym.envs.core.prefetch import prefetch_row
+from daogym.envs.core.specialised import Entries, specialiser
 from daogym.envs.core.uncounted import uncounted
 from daogym.envs.dao.lane import charter_facts, prefetch_clock
 
@@ -138,27 +139,35 @@ def _step_lanes(
                 write_observation(lane, facts, pf, pi, sf, si, observations[0])
 
 
-@kernel_entry()
-def step_serial(
-    n_chunk: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int, actions: Float32,
-    observations: Float32, out: Float, flags: Flags,
-) -> None:  # fmt: skip
-    """Step all environments on the calling thread."""
-    step_range(0, len(si), pf, pi, charter, sf, si, actions, observations, out, flags)
+def step_entries(step: Any, key: str) -> Entries:
+    """The entries that run `step`, a `step_range`; see core/specialised.py."""
+
+    @kernel_entry(key=key)
+    def step_serial(
+        n_chunk: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int, actions: Float32,
+        observations: Float32, out: Float, flags: Flags,
+    ) -> None:  # fmt: skip
+        """Step all environments on the calling thread."""
+        step(0, len(si), pf, pi, charter, sf, si, actions, observations, out, flags)
+
+    @kernel_entry(parallel=True, key=key)
+    def step_parallel(
+        n_chunk: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int, actions: Float32,
+        observations: Float32, out: Float, flags: Flags,
+    ) -> None:  # fmt: skip
+        """Step all environments in `n_chunk` pieces over Numba's threads."""
+        n = len(si)
+        for chunk in prange(n_chunk):
+            step(
+                chunk * n // n_chunk, (chunk + 1) * n // n_chunk, pf, pi, charter, sf, si, actions,
+                observations, out, flags,
+            )  # fmt: skip
+
+    return step_serial, step_parallel
 
 
-@kernel_entry(parallel=True)
-def step_parallel(
-    n_chunk: int, pf: Float, pi: Int, charter: Any, sf: Float, si: Int, actions: Float32,
-    observations: Float32, out: Float, flags: Flags,
-) -> None:  # fmt: skip
-    """Step all environments in `n_chunk` pieces over Numba's threads."""
-    n = len(si)
-    for chunk in prange(n_chunk):
-        step_range(
-            chunk * n // n_chunk, (chunk + 1) * n // n_chunk, pf, pi, charter, sf, si, actions,
-            observations, out, flags,
-        )  # fmt: skip
+step_serial, step_parallel = step_entries(step_range, "")
+specialised_step = specialiser(step_entries, step_range)
 
 
 @kernel_entry()
