@@ -195,11 +195,10 @@ class TrainConfig(StrictModel):
 
     @model_validator(mode="after")
     def _mirrored_lanes_are_pairs(self) -> TrainConfig:
-        if self.mirror_lanes and (not self.use_sde or self.num_envs % 2 or self.cost_limits):
+        if self.mirror_lanes and (not self.use_sde or self.num_envs % 2):
             raise ValueError(
-                "mirror_lanes is true, expected use_sde=true, an even num_envs and no cost_limits; "
-                f"got use_sde={str(self.use_sde).lower()}, num_envs={self.num_envs}, "
-                f"cost_limits={self.cost_limits}"
+                "mirror_lanes is true, expected use_sde=true and an even num_envs; got "
+                f"use_sde={str(self.use_sde).lower()}, num_envs={self.num_envs}"
             )
         return self
 

@@ -50,7 +50,7 @@ class Learner(PPO):
 
     Raises:
         ValueError: a limit of a cost that the environment does not report; mirrored lanes without
-            `use_sde`, of an odd number or with limits.
+            `use_sde` or of an odd number.
     """
 
     rollout_buffer: LearnerBuffer
@@ -80,10 +80,10 @@ class Learner(PPO):
         self._episode_costs: NDArray[Any] = np.zeros(len(self.cost_limits))
         self.mirror_lanes = mirror_lanes
         super().__init__(policy, env, *arguments, **options)
-        if mirror_lanes and (not self.use_sde or self.n_envs % 2 or self.cost_limits):
+        if mirror_lanes and (not self.use_sde or self.n_envs % 2):
             raise ValueError(
-                "mirror_lanes: use_sde, an even number of lanes and no cost_limits expected, got "
-                f"use_sde={self.use_sde}, {self.n_envs} lanes, cost_limits={self.cost_limits}"
+                "mirror_lanes: use_sde and an even number of lanes expected, got "
+                f"use_sde={self.use_sde} and {self.n_envs} lanes"
             )
 
     def _setup_model(self) -> None:
@@ -211,18 +211,23 @@ class Learner(PPO):
         rollout_buffer.compute_returns_and_advantage(
             last_values=self._predict_values(last), dones=dones
         )
-        if self.mirror_lanes:
-            # The critic's targets are the lanes' own.
-            rollout_buffer.advantages = mirrored_advantages(
-                rollout_buffer.rewards, rollout_buffer.episode_starts, dones
-            )
         if self.constraints is not None:
             last_costs = self.constraints.values(self._critic_features(last))
             rollout_buffer.finish_costs(np.array(cost_values), last_costs, dones)
             self._episode_costs = np.mean(step_costs, axis=0) * env.episode_steps  # type: ignore[attr-defined]
+        if self.mirror_lanes:
+            self._compare_mirror_images(dones)
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
+
+    def _compare_mirror_images(self, dones: NDArray[np.bool_]) -> None:
+        """Put advantages in place of the critics'; their targets are the lanes' own returns."""
+        buffer = self.rollout_buffer
+        starts = buffer.episode_starts
+        buffer.advantages = mirrored_advantages(buffer.rewards, starts, dones)
+        if self.constraints is not None:
+            buffer.cost_advantages = mirrored_advantages(buffer.costs, starts, dones)
 
     def _reset_noise(self, rows: int) -> None:
         self.policy.reset_noise(rows)

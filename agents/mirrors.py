@@ -33,15 +33,15 @@ def mirror_noise(policy: Any) -> None:
 def mirrored_advantages(
     rewards: Float32, episode_starts: Float32, dones: NDArray[np.bool_]
 ) -> Float32:
-    """Half of what each row earned more than its mirror image, in every step.
+    """Half of what each row earned (or cost) more than its mirror image, in every step.
 
     Args:
-        rewards: (T, N) of whole episodes.
+        rewards: (T, N) or, for C signals, (T, N, C) of whole episodes.
         episode_starts: (T, N) 1 where an episode begins in that step.
         dones: (N,) where one ended in the last step.
 
     Returns:
-        (T, N), rows i and i + N / 2 opposite.
+        Of the same shape, rows i and i + N / 2 opposite.
 
     Raises:
         ValueError: an episode does not fill the rollout.

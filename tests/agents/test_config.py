@@ -48,7 +48,7 @@ def test_shipped_files_hold_overrides_only(path: Path) -> None:
         ("sde_sample_freq=8", "without use_sde=true"),
         (
             "mirror_lanes=true",
-            "expected use_sde=true, an even num_envs and no cost_limits; got use_sde=f",
+            "expected use_sde=true and an even num_envs; got use_sde=f",
         ),
         ("run_root=", "run_root"),
         ("learning_rate=.nan", "learning_rate"),

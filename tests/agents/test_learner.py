@@ -376,9 +376,27 @@ def test_a_rollout_of_mirrored_lanes_is_one_episode() -> None:
         mirrored_advantages(rewards, starts, np.array([True, True, False, True]))
 
 
-@pytest.mark.parametrize("options", [{"use_sde": False}, {"cost_limits": {"overfill_kwh": 1.0}}])
-def test_mirrored_lanes_need_lasting_noise_and_no_limits(toy: Any, options: Any) -> None:
+def test_costs_of_mirrored_lanes_are_compared_likewise(toy: Any) -> None:
+    """A limit that is far away keeps the gradient; one that is exceeded turns it to the cost."""
+    for limit, exceeded in ((100.0, False), (0.01, True)):
+        model = mirrored(
+            toy, 16, policy_kwargs={"log_std_init": -1.0}, learning_rate=1e-12,
+            cost_limits={"overfill_kwh": limit}, multiplier_rate=1.0,
+        )  # fmt: skip
+        keep = KeepRollouts()
+        model.learn(16 * 12, callback=keep)
+        buffer: Any = model.rollout_buffer
+        costs = buffer.costs[..., 0].sum(axis=0)
+        more = 0.5 * (costs[:8] - costs[8:])
+        expected = np.broadcast_to(np.concatenate([more, -more]), (12, 16))
+        assert np.abs(more).max() > 0.0
+        assert buffer.cost_advantages[..., 0] == pytest.approx(expected, abs=1e-5)
+        constraints: Any = model.constraints
+        weight = float(constraints.multipliers[0].detach())
+        assert (weight > 0.0) == exceeded
+
+
+def test_mirrored_lanes_need_lasting_noise(toy: Any) -> None:
     env = SB3VecEnv(toy.make_simulator(num_envs=4, stagger=False), in_pairs=True)
-    settings = {"use_sde": True, "n_steps": 12, "batch_size": 48} | options
-    with pytest.raises(ValueError, match="mirror_lanes: use_sde, an even number of lanes"):
-        Learner("MlpPolicy", env, mirror_lanes=True, device="cpu", **settings)
+    with pytest.raises(ValueError, match="mirror_lanes: use_sde and an even number of lanes"):
+        Learner("MlpPolicy", env, mirror_lanes=True, device="cpu", n_steps=12, batch_size=48)
