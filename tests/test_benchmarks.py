@@ -119,3 +119,12 @@ def test_startup_times_every_stage(benchmarks: ModuleType) -> None:
     assert all(0.0 < seconds < 300.0 for seconds in stages.values())
     with pytest.raises(RuntimeError, match="atlantis"):
         startup.start("atlantis", cache)
+
+
+def test_both_kernels_of_a_scenario_are_measured() -> None:
+    result = run("benchmarks.kernels", "serial_3:64", "--json", "--threads", "1", "--repeats", "3",
+                 "--seconds", "0.01")  # fmt: skip
+    (record,) = result["records"]
+    assert (record["scenario"], record["num_envs"], record["threads"]) == ("serial_3", 64, 1)
+    assert record["env_steps_per_s"] > 1000 and record["specialised_env_steps_per_s"] > 1000
+    assert 0.2 < record["ratio"] < 20.0
