@@ -128,3 +128,33 @@ def test_both_kernels_of_a_scenario_are_measured() -> None:
     assert (record["scenario"], record["num_envs"], record["threads"]) == ("serial_3", 64, 1)
     assert record["env_steps_per_s"] > 1000 and record["specialised_env_steps_per_s"] > 1000
     assert 0.2 < record["ratio"] < 20.0
+
+
+def test_runs_are_compared_with_named_controllers(benchmarks: ModuleType, tmp_path: Path) -> None:
+    from daogym.agents.config import TrainConfig
+    from daogym.agents.training import train
+
+    runs = []
+    for seed in (0, 1):
+        config = TrainConfig(
+            scenario="lv_rural", seed=seed, num_envs=8, n_steps=4, batch_size=32, total_steps=32,
+            net_arch=(4,), eval_every_steps=0, eval_episodes=2, final_episodes=2,
+            final_targets=(), tensorboard=False, progress=False, threads=1, torch_threads=1,
+            run_root=str(tmp_path), run_name=f"seed{seed}",
+        )  # fmt: skip
+        runs.append(str(train(config).path))
+    seeds = import_module("benchmarks.seeds")
+    result = seeds.measure_money(runs, ["no_op", "self_consumption"], "test", 6, 1)
+    assert set(result["runs"]) == {"seed0", "seed1"}
+    means = [run["money_per_day"] for run in result["runs"].values()]
+    assert result["money_per_day"] == pytest.approx(np.mean(means))
+    for name, row in result["controllers"].items():
+        gap = row["difference_per_day"]
+        assert gap["estimate"] == pytest.approx(result["money_per_day"] - row["money_per_day"])
+        assert gap["low"] <= gap["estimate"] <= gap["high"], name
+        assert row["runs_are_above"] == (gap["low"] > 0.0)
+        assert [mean for mean, _ in row["each"]] == pytest.approx(
+            [mean - row["money_per_day"] for mean in means]
+        )
+    with pytest.raises(SystemExit, match="--against nobody: no such controller"):
+        seeds.measure_money(runs, ["nobody"], "test", 6, 1)
