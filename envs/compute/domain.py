@@ -355,6 +355,7 @@ class ComputeDomain(RoomedDomain):
             "reliability_weight": operator.reliability,
             "carbon_weight": operator.carbon,
             "fit_weight": operator.fit,
+            "ageing_per_step": operator.ageing_per_h * dt_h,
             "spread_center": operator.spread,
             "spread_scale": operator.spread_scale,
             "reserve_ratio": operator.reserve_ratio,

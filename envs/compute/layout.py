@@ -170,7 +170,7 @@ SCALARS = (
     "admission_knee", "spread_rise", "spread_idle", "spread_full",
     "standby_0", "standby_1", "standby_2", "standby_3", "standby_demand", "standby_scale",
     "opening_lag", "outside_share",
-    "dao_treasury_cents",
+    "dao_treasury_cents", "ageing_per_step",
 )  # fmt: skip
 (
     X_DT_H, X_ARRIVALS, X_LOG_VARIANCE, X_SIGMA_HOUR, X_SIGMA_SLOW, X_SLOW_PERSISTENCE,
@@ -194,8 +194,8 @@ SCALARS = (
     X_ADMISSION_KNEE, X_SPREAD_RISE, X_SPREAD_IDLE, X_SPREAD_FULL,
     X_STANDBY_0, X_STANDBY_1, X_STANDBY_2, X_STANDBY_3, X_STANDBY_DEMAND, X_STANDBY_SCALE,
     X_OPENING_LAG, X_OUTSIDE_SHARE,
-    X_DAO_TREASURY_CENTS,
-) = range(80)  # fmt: skip
+    X_DAO_TREASURY_CENTS, X_AGEING_PER_STEP,
+) = range(81)  # fmt: skip
 
 STATE_NAMES = (
     "root_key", "episode", "episode_key", "forced_day", "first_day", "step", "started", "done",
@@ -349,4 +349,4 @@ def scalar_names() -> Mapping[str, int]:
 
 parameter_layout(1, 1).check_order(globals(), "P_")
 state_layout(1, 1, 1, 1).check_order(globals(), "S_", N_PARAMETER, S_GOVERNED + 1)
-assert len(SCALARS) == X_DAO_TREASURY_CENTS + 1 and len(EVENTS) == E_CAPTURE
+assert len(SCALARS) == X_AGEING_PER_STEP + 1 and len(EVENTS) == E_CAPTURE

@@ -58,6 +58,7 @@ from .layout import (
     V_KW_PER_GPU,
     V_REGION,
     V_TIER,
+    X_AGEING_PER_STEP,
     X_FIT_WEIGHT,
     X_LARGEST_PROVIDER,
 )
@@ -89,7 +90,9 @@ def order_key(row: Float, rule: int, request: Float, class_used: Float, pf: Floa
               pi: Int) -> float:  # fmt: skip
     """Place of an order in the queue under an order rule; the largest comes first."""
     if rule == ORDER_MARKET:
-        return float(row[J_LOG_RATIO] + request[R_PRIORITY + int(row[J_BAND])])
+        ageing = pf[pi[P_SCALARS] + X_AGEING_PER_STEP]
+        key = row[J_LOG_RATIO] + request[R_PRIORITY + int(row[J_BAND])]
+        return float(key - ageing * row[J_ARRIVAL])
     if rule == ORDER_FIFO:
         return float(-row[J_ARRIVAL])
     if rule == ORDER_ORACLE:

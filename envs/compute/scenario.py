@@ -307,6 +307,8 @@ class Operator(StrictModel):
     )
     """Added to ln(bid / reference) in the queue's order, by band."""
     priority_scale: float = Setting(1.5, gt=0.0)
+    ageing_per_h: float = Setting(0.0, ge=0.0, le=10_000.0)
+    """What an hour of waiting adds in the queue's order; much: first come, first served."""
     admission: tuple[Annotated[float, Setting(ge=-5.0, le=5.0)], ...] = Setting(
         (-0.08, 0.0, -0.44, -0.52), min_length=TIERS, max_length=TIERS
     )

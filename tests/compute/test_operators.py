@@ -64,6 +64,26 @@ def test_no_rule_is_above_the_zero_action(earned: dict[str, Any]) -> None:
         assert better.mean() <= 2.0 * better.std() / np.sqrt(WEEKS) + 1e-9, name
 
 
+def test_no_rule_is_above_the_zero_action_of_inference() -> None:
+    """There orders wait two minutes, so the queue's order ages: nearly first come, first served."""
+    days = 64
+
+    def inference(mode: str | None, lanes: int = days, **operator: float) -> Any:
+        settings = {"base": "llm_inference", "operator": operator}
+        simulator = daogym.make_simulator(settings, lanes, action_mode=mode)
+        simulator.reset(seed=600)
+        return simulator
+
+    domain = inference(None, 1).domain
+    zero = play(domain.make_controller("congestion_pricing"), inference(None))
+    for name in ("best_fit", "fifo", "sjf_predicted", "drf", "tetris"):
+        controller = domain.make_controller(name)
+        lost = zero - play(controller, inference(controller.action_mode))
+        assert lost.mean() > 3.0 * lost.std() / np.sqrt(days), name
+    young = play(domain.make_controller("congestion_pricing"), inference(None, ageing_per_h=0.0))
+    assert (zero - young).mean() > 50.0 * domain.horizon / 1440.0
+
+
 def test_slashes_and_spreads_make_nobody_richer_in_the_score() -> None:
     """The highest spread fills the treasury; the reward does not see it."""
     plain, greedy = market(lanes=8), market(lanes=8)
